@@ -1,0 +1,1 @@
+"""Who: reads leads, profiles, embeds and segments them. Pure: no database."""

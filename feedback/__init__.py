@@ -1,0 +1,1 @@
+"""What happened: normalises events, turns them into rewards, and updates beliefs."""

@@ -1,0 +1,5 @@
+"""`python -m pigeonry` is the `pigeonry` command."""
+
+from pigeonry.cli import main
+
+main()

@@ -1,0 +1,253 @@
+"""The settings tree, the home folder and its secrets. Knows no database and no vendor.
+
+One `pigeonry.toml` in the home; every key can be overridden by `PIGEONRY_<SECTION>__<KEY>`; secrets come
+from the environment or from files in `<home>/secrets`, never from the TOML.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pigeonry.errors import ConfigError
+
+ENV_PREFIX = "PIGEONRY_"
+FILE_NAME = "pigeonry.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Section):
+    url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the home folder")
+
+
+class AudienceSettings(_Section):
+    default_country: str = Field("RO", description="country of a lead that states none")
+    batch: int = Field(2000, ge=1, description="rows of an import in one transaction")
+    max_field_kb: int = Field(64, ge=1, description="longest cell that is accepted, kB")
+
+
+class EmbeddingSettings(_Section):
+    model: str = Field("", description="folder or hub name; empty: the packaged multilingual model")
+    backend: Literal["onnx", "sentence-transformers", "hashing"] = Field(
+        "onnx", description="onnx: the int8 copy for volume; hashing: no model at all"
+    )
+    batch: int = Field(64, ge=1, description="texts in one call of the model")
+    threads: int = Field(0, ge=0, description="threads of the model; 0: one for each core")
+
+
+class SegmentSettings(_Section):
+    k_min: int = Field(3, ge=1, description="fewest segments that are tried")
+    k_max: int = Field(10, ge=1, description="most segments that are tried")
+    match_floor: float = Field(
+        0.8, ge=-1, le=1, description="cosine above which a new cluster keeps an old segment's id"
+    )
+    sample: int = Field(20000, ge=100, description="leads that a fit looks at")
+
+
+class TierSettings(_Section):
+    name: str = Field(description="name in the ledger")
+    model: str = Field(description="litellm model, e.g. openai/gpt-4.1-nano, or local")
+    endpoint: str = Field("", description="base URL of an OpenAI-compatible server")
+    key_env: str = Field("", description="environment variable that holds the key")
+    region: str = Field("", description="where the endpoint runs, e.g. eu; local needs none")
+    languages: tuple[str, ...] = Field(("ro", "en"), description="languages it may write")
+    tasks: tuple[str, ...] = Field(("subject",), description="parts it may write")
+    price_in: float = Field(0.0, ge=0, description="per million input tokens")
+    price_out: float = Field(0.0, ge=0, description="per million output tokens")
+    currency: str = Field("EUR", description="currency of the prices")
+    timeout_seconds: float = Field(30.0, gt=0, description="for one whole request")
+    max_tokens: int = Field(120, ge=1, description="longest answer")
+
+
+class LlmSettings(_Section):
+    local: bool = Field(True, description="use the local micro model when it has been fetched")
+    local_model: str = Field("", description="GGUF file; empty: the packaged one")
+    local_threads: int = Field(1, ge=1, description="threads of the local model server")
+    local_languages: tuple[str, ...] = Field(("en",), description="languages it may propose in")
+    local_seconds: float = Field(60.0, gt=0, description="time it may take in one campaign")
+    local_calls: int = Field(24, ge=0, description="calls it may take in one campaign")
+    allowed_regions: tuple[str, ...] = Field(("eu",), description="regions that may see a prompt")
+    tiers: tuple[TierSettings, ...] = Field((), description="hosted tiers, cheapest first")
+
+
+class SendingSettings(_Section):
+    channel: Literal["file", "smtp", "sendgrid"] = Field("file", description="how mail leaves")
+    batch: int = Field(50, ge=1, description="messages claimed at once")
+    lease_seconds: float = Field(120.0, gt=0, description="a claim's life")
+    quarantine_seconds: float = Field(
+        1800.0, ge=0, description="how long an unknown hand-over may still be in flight"
+    )
+    max_attempts: int = Field(5, ge=1, description="tries after definite temporary refusals")
+    per_second: float = Field(0.0, ge=0, description="cap on hand-overs; 0: none")
+    frequency_cap: int = Field(0, ge=0, description="mails to one lead in 7 days; 0: no cap")
+    quiet_from: str = Field("", description="no hand-over from this local time, e.g. 21:00")
+    quiet_to: str = Field("", description="until this local time, e.g. 08:00")
+
+
+class SmtpSettings(_Section):
+    host: str = Field("127.0.0.1", description="relay")
+    port: int = Field(25, ge=1, le=65535, description="its port")
+    security: Literal["none", "starttls", "tls"] = Field("starttls", description="transport")
+    username: str = Field("", description="password: PIGEONRY_SMTP_PASSWORD")
+    timeout_seconds: float = Field(60.0, gt=0, description="for each phase before the final dot")
+
+
+class SendgridSettings(_Section):
+    region: Literal["global", "eu"] = Field("eu", description="key: PIGEONRY_SENDGRID_KEY")
+    host: str = Field("", description="another endpoint, e.g. a test server on loopback")
+    sandbox: bool = Field(False, description="validate only, deliver nothing")
+
+
+class LinkSettings(_Section):
+    base_url: str = Field(
+        "http://127.0.0.1:8080", description="where unsubscribe links lead; https in production"
+    )
+
+
+class LearningSettings(_Section):
+    uniform_share: float = Field(0.1, ge=0, le=1, description="share that is always uniform")
+    mature_hours: float = Field(24.0, ge=0, description="age at which half of all clicks are in")
+    refit_after: int = Field(200, ge=1, description="new outcomes that make a refit worth it")
+
+
+class PrefectSettings(_Section):
+    host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the Prefect server")
+    port: int = Field(4200, ge=1, le=65535, description="its port")
+    work_pool: str = Field("pigeonry", description="process work pool of the deployments")
+
+
+class Settings(_Section):
+    """Everything that can be set. `pigeonry.toml.example` shows each key with its default."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    audience: AudienceSettings = AudienceSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    segments: SegmentSettings = SegmentSettings()
+    llm: LlmSettings = LlmSettings()
+    sending: SendingSettings = SendingSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    sendgrid: SendgridSettings = SendgridSettings()
+    links: LinkSettings = LinkSettings()
+    learning: LearningSettings = LearningSettings()
+    prefect: PrefectSettings = PrefectSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home folder with its settings read."""
+
+    path: Path
+    settings: Settings
+
+    @property
+    def database_url(self) -> str:
+        return self.settings.database.url or f"sqlite:///{self.path / 'pigeonry.db'}"
+
+    @property
+    def outbox(self) -> Path:
+        return self.path / "outbox"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def reports(self) -> Path:
+        return self.path / "reports"
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes of that name, made on first use and kept in `<home>/secrets` (mode 0600)."""
+        folder = self.path / "secrets"
+        path = folder / name
+        if not path.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                pass
+            else:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(secrets.token_bytes(32))
+        return path.read_bytes()
+
+
+def default_path(env: Mapping[str, str] = os.environ) -> Path:
+    return Path(env.get(f"{ENV_PREFIX}HOME") or ".pigeonry").absolute()
+
+
+def load_home(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Home:
+    """Read a home's settings. The folder need not exist yet.
+
+    Raises ConfigError that lists every problem at once: unknown keys with the nearest known one,
+    values of a wrong type, a file that is no TOML.
+    """
+    folder = (path or default_path(env)).absolute()
+    file = folder / FILE_NAME
+    data: dict[str, Any] = {}
+    if file.exists():
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"not a TOML file: {error}", where=str(file), fix="correct that line"
+            ) from error
+    _overlay(data, env)
+    try:
+        return Home(folder, Settings.model_validate(data))
+    except ValidationError as error:
+        raise ConfigError(
+            "; ".join(_problem(item) for item in error.errors()),
+            where=str(file) if file.exists() else "environment",
+            fix="see pigeonry.toml.example for every key and its default",
+        ) from error
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """` (did you mean ...?)` for a mistyped name, or nothing."""
+    close = difflib.get_close_matches(name, known, 1, 0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _overlay(data: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Put `PIGEONRY_SENDING__BATCH=10` over `sending.batch`; lists are comma-separated."""
+    for name, value in env.items():
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        section, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
+        part = Settings.model_fields.get(section)
+        if part is None:
+            raise ConfigError(
+                f"unknown section {section!r}{nearest(section, list(Settings.model_fields))}",
+                where=name,
+                fix="see pigeonry.toml.example",
+            )
+        kind = getattr(part.annotation, "model_fields", {}).get(key)
+        many = kind is not None and str(kind.annotation).startswith("tuple[str")
+        data.setdefault(section, {})[key] = (
+            [item.strip() for item in value.split(",") if item.strip()] if many else value
+        )
+
+
+def _problem(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    where = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        known: Any = Settings
+        for part in path[:-1]:
+            field = getattr(known, "model_fields", {}).get(part)
+            if part.isdigit():
+                continue
+            known = TierSettings if part == "tiers" else getattr(field, "annotation", None)
+        return f"unknown key {where!r}{nearest(path[-1], list(getattr(known, 'model_fields', {})))}"
+    return f"{where}: {item['msg']}"

@@ -1,0 +1,1 @@
+"""How mail leaves: rendering, links, channels, and the last gate before a hand-over."""

@@ -1,0 +1,1 @@
+"""Use cases: join the independent parts, open transactions, commit them."""

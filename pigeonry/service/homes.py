@@ -1,0 +1,43 @@
+"""Makes a home folder and opens its database."""
+
+from __future__ import annotations
+
+from pigeonry.config import Home
+from pigeonry.errors import OutsideFailure, Refused
+from pigeonry.store import migrate
+from pigeonry.store.session import Database
+
+
+def init(home: Home) -> Database:
+    """Make what is missing and bring the schema up to date; running it again changes nothing."""
+    for folder in (home.path, home.outbox, home.models, home.reports):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutsideFailure(
+                f"cannot make the folder: {error.strerror}",
+                where=str(folder),
+                fix="choose another home with --home, or make this one writable",
+            ) from error
+    database = Database(home.database_url)
+    migrate.upgrade(database)
+    return database
+
+
+def open_database(home: Home) -> Database:
+    """Open the home's database; an empty or missing one is made at once.
+
+    Raises Refused for a schema that is older or newer than this version: migrating is a decision.
+    """
+    database = Database(home.database_url)
+    if not home.path.exists() or migrate.current(database) is None:
+        database.dispose()
+        return init(home)
+    migrate.refuse_newer(database)
+    if migrate.current(database) != migrate.head():
+        raise Refused(
+            f"the database has schema {migrate.current(database)}, this version needs {migrate.head()}",
+            where=database.engine.url.render_as_string(hide_password=True),
+            fix="make a backup, then run `pigeonry init` to migrate it",
+        )
+    return database

@@ -1,0 +1,103 @@
+"""Opens the database. Whoever opens a session commits it; nobody below does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from pigeonry.errors import ConfigError, OutsideFailure
+
+__all__ = ["Database", "Session"]
+
+_BUSY_MS = 30_000  # how long a SQLite writer waits for another
+
+
+class Database:
+    """An engine and its two kinds of transaction.
+
+    `read` gives a consistent view and is rolled back. `write` takes SQLite's one write lock at once
+    (BEGIN IMMEDIATE: a deferred one fails with a busy snapshot that no time-out cures) and commits.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self.engine = _engine(url)
+        except Exception as error:  # SQLAlchemy raises many kinds for a malformed URL
+            raise ConfigError(
+                f"cannot use the database URL: {error}",
+                where="database.url",
+                fix="write sqlite:////path/to/file.db or postgresql+psycopg://user@host/name",
+            ) from error
+        self.dialect = self.engine.dialect.name
+        self._writes = sessionmaker(self.engine, expire_on_commit=False)
+        self._reads = sessionmaker(
+            self.engine.execution_options(pigeonry_read=True), expire_on_commit=False
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._reads() as session:
+            try:
+                yield session
+            except OperationalError as error:
+                raise _outside(error) from error
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        try:
+            with self._writes.begin() as session:
+                yield session
+        except OperationalError as error:
+            raise _outside(error) from error
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _outside(error: DBAPIError) -> OutsideFailure:
+    cause = str(error.orig)
+    if "disk is full" in cause or "No space left" in cause:
+        fix = "make room on the disk and run the same command again: finished work is kept"
+    elif "locked" in cause:
+        fix = "another program holds the database; try again when it has finished"
+    elif "no such table" in cause or "no such column" in cause:
+        fix = "run `pigeonry init` to bring the database up to date"
+    else:
+        fix = "check that the database runs and that its folder can be written"
+    return OutsideFailure(
+        f"the database refused: {cause}", where="database", fix=fix, transient=True
+    )
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # an intent is on disk before the first byte of a mail leaves
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_MS}",
+            "secure_delete=ON",
+            "cache_size=-16000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        read = connection.get_execution_options().get("pigeonry_read", False)
+        connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+    return engine
