@@ -26,6 +26,7 @@ from pigeonry.domain.message import (
     MessageState,
     Outcome,
     OutgoingMessage,
+    PlannedMessage,
     Sender,
 )
 from pigeonry.domain.variant import (
@@ -64,6 +65,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "OutgoingMessage",
+    "PlannedMessage",
     "Posterior",
     "Purpose",
     "RowError",

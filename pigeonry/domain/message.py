@@ -39,6 +39,20 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMessage:
+    """What is stored in the transaction that decided it. (lead, campaign, step, occurrence) is unique."""
+
+    campaign_id: int
+    lead_id: int
+    variant_id: int
+    wave: int
+    address_hash: str
+    channel: str
+    occurrence: str = ""
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """A rendered mail. `send_key` is random and opaque; it travels in Message-ID and X-Pigeonry-Key."""
 
