@@ -77,14 +77,10 @@ def create(
     return campaign.id
 
 
-def find(session: Session, *, brief_source: str, occurrence: str) -> int | None:
-    """The newest campaign of exactly this brief text and occurrence."""
-    digest = hashlib.sha256(brief_source.encode()).hexdigest()
+def find(session: Session, *, name: str, occurrence: str) -> int | None:
+    """The campaign of a brief's name and occurrence."""
     return session.scalar(
-        select(Campaign.id)
-        .join(BriefVersion, BriefVersion.id == Campaign.brief_version_id)
-        .where(BriefVersion.content_hash == digest, Campaign.occurrence == occurrence)
-        .order_by(Campaign.id.desc())
+        select(Campaign.id).where(Campaign.name == name, Campaign.occurrence == occurrence)
     )
 
 

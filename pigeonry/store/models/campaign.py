@@ -35,10 +35,12 @@ class PromptVersion(Base):
 
 
 class Campaign(Base):
-    """One run of one brief. `stage` is the next stage to do; `state` is running, waiting, paused,
-    cancelled or done."""
+    """One run of one brief, unique by the brief's name and occurrence: the same command twice is the
+    same campaign, so it cannot write to anybody twice. `stage` is the next stage to do; `state` is
+    running, waiting, paused, cancelled or done."""
 
     __tablename__ = "campaign"
+    __table_args__ = (UniqueConstraint("name", "occurrence"),)
 
     id: Mapped[key]
     name: Mapped[label]

@@ -205,6 +205,7 @@ def upgrade() -> None:
             name=op.f("fk_campaign_brief_version_id_brief_version"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
+        sa.UniqueConstraint("name", "occurrence", name=op.f("uq_campaign_name_occurrence")),
     )
     op.create_table(
         "lead",
