@@ -5,7 +5,7 @@ from __future__ import annotations
 from pigeonry.config import Home
 from pigeonry.errors import OutsideFailure, Refused
 from pigeonry.store import migrate
-from pigeonry.store.session import Database
+from pigeonry.store.session import Database, shown
 
 
 def init(home: Home) -> Database:
@@ -37,7 +37,12 @@ def open_database(home: Home) -> Database:
     if migrate.current(database) != migrate.head():
         raise Refused(
             f"the database has schema {migrate.current(database)}, this version needs {migrate.head()}",
-            where=database.engine.url.render_as_string(hide_password=True),
+            where=shown(database.url),
             fix="make a backup, then run `pigeonry init` to migrate it",
         )
     return database
+
+
+def shown_url(home: Home) -> str:
+    """The database's URL as it may be shown: without its password."""
+    return shown(home.database_url)

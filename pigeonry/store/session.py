@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from pigeonry.errors import ConfigError, OutsideFailure
 
-__all__ = ["Database", "Session"]
+__all__ = ["Database", "Session", "shown"]
 
 _BUSY_MS = 30_000  # how long a SQLite writer waits for another
 
@@ -101,3 +101,8 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def shown(url: str) -> str:
+    """A database URL as it may be printed: without its password."""
+    return make_url(url).render_as_string(hide_password=True)
