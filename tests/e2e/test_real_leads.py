@@ -1,0 +1,58 @@
+"""The main job on 4,598 real leads: imported, segmented, written to, each exactly once."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_campaign_over_real_leads_writes_one_file_for_each_who_may_get_it(
+    public_data: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    base = [sys.executable, "-m", "pigeonry", "--home", str(home), "--json"]
+    subprocess.run([*base, "models", "fetch"], check=False, capture_output=True)
+    taken = subprocess.run(
+        [
+            *base,
+            "leads",
+            "import",
+            str(public_data / "leads" / "crm_export.csv.gz"),
+            "--consent",
+            "express:crm-export",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = json.loads(taken.stdout.splitlines()[-1])
+    assert (counts["rows"], counts["created"], counts["rejected"]) == (4598, 4598, 0)
+    assert counts["suppressed"] == 364
+
+    brief = ROOT / "examples" / "briefs" / "course-provider.toml"
+    began = time.monotonic()
+    done = subprocess.run(
+        [*base, "campaign", "run", str(brief), "--send", "--approve"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(f"campaign over real leads: {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    files = [path.stem for path in (home / "outbox").rglob("*.eml")]
+    assert result["sent"] == len(files) == len(set(files)) == 4598 - 364 - result["held_out"]
+    assert 0 < result["held_out"] < 0.2 * (4598 - 364)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"largest process: {peak:.0f} MiB")
+    assert peak < 2048
