@@ -1,0 +1,163 @@
+"""Planned messages: storing the plan, counting states, and what a person decides about parked ones.
+
+Claiming, fencing and recording a hand-over live in `store.handovers`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pigeonry.domain.message import MessageState, PlannedMessage
+from pigeonry.errors import NotFound, Refused
+from pigeonry.store.models import Campaign, Lead, Message, MessageAttempt
+from pigeonry.store.session import Session
+
+_UNIQUE = ("lead_id", "campaign_id", "step", "occurrence")
+
+
+@dataclass(frozen=True, slots=True)
+class UncertainMessage:
+    """A message that may or may not have been accepted; a person has to say which."""
+
+    id: int
+    campaign_id: int
+    campaign: str
+    lead_id: int
+    email: str
+    channel: str
+    state: MessageState
+    reason: str
+    send_key: str
+    handover_at: datetime | None
+
+
+def plan(session: Session, rows: Sequence[PlannedMessage], at: datetime) -> int:
+    """Store planned messages, each with a fresh 128-bit `send_key`; return how many were new.
+
+    A second plan of the same (lead, campaign, step, occurrence) changes nothing.
+    """
+    if not rows:
+        return 0
+    dialect = session.get_bind().dialect.name
+    build = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = build(Message).on_conflict_do_nothing(index_elements=_UNIQUE)
+    result = session.connection().execute(
+        statement,
+        [
+            {
+                "campaign_id": row.campaign_id,
+                "lead_id": row.lead_id,
+                "variant_id": row.variant_id,
+                "step": row.step,
+                "occurrence": row.occurrence,
+                "wave": row.wave,
+                "send_key": secrets.token_hex(16),
+                "address_hash": row.address_hash,
+                "channel": row.channel,
+                "state": MessageState.PLANNED.value,
+                "reason": "",
+                "attempts": 0,
+                "owner": "",
+                "epoch": 0,
+                "provider_id": "",
+                "status": "",
+                "planned_at": at,
+            }
+            for row in rows
+        ],
+        execution_options={"preserve_rowcount": True},
+    )
+    return result.rowcount
+
+
+def counts(
+    session: Session, campaign_id: int, *, wave: int | None = None
+) -> dict[MessageState, int]:
+    """How many messages of a campaign (of one wave of it) are in each state; absent states are 0."""
+    query = (
+        select(Message.state, func.count())
+        .where(Message.campaign_id == campaign_id)
+        .group_by(Message.state)
+    )
+    if wave is not None:
+        query = query.where(Message.wave == wave)
+    found = {MessageState(state): number for state, number in session.execute(query)}
+    return {state: found.get(state, 0) for state in MessageState}
+
+
+def uncertain(
+    session: Session, *, campaign_id: int | None = None, limit: int = 1000
+) -> list[UncertainMessage]:
+    """Parked and unknown messages, oldest first."""
+    query = (
+        select(Message, Campaign.name, Lead.email)
+        .join(Campaign, Campaign.id == Message.campaign_id)
+        .join(Lead, Lead.id == Message.lead_id)
+        .where(Message.state.in_((MessageState.PARKED.value, MessageState.UNKNOWN.value)))
+        .order_by(Message.id)
+        .limit(limit)
+    )
+    if campaign_id is not None:
+        query = query.where(Message.campaign_id == campaign_id)
+    return [
+        UncertainMessage(
+            id=row.id,
+            campaign_id=row.campaign_id,
+            campaign=name,
+            lead_id=row.lead_id,
+            email=email,
+            channel=row.channel,
+            state=MessageState(row.state),
+            reason=row.reason,
+            send_key=row.send_key,
+            handover_at=row.handover_at,
+        )
+        for row, name, email in session.execute(query)
+    ]
+
+
+def resolve(session: Session, message_id: int, *, sent: bool, at: datetime) -> None:
+    """A person's word on a parked or unknown message: it was sent, or it may be sent again.
+
+    Raises NotFound, or Refused for a message whose outcome is known.
+    """
+    row = session.get(Message, message_id, with_for_update=True)
+    where = f"message {message_id}"
+    if row is None:
+        raise NotFound(
+            "no such message", where=where, fix="`pigeonry messages parked` lists their numbers"
+        )
+    if row.state not in (MessageState.PARKED, MessageState.UNKNOWN):
+        raise Refused(
+            f"its outcome is known: {row.state}",
+            where=where,
+            fix="only parked and unknown messages can be resolved by a person",
+        )
+    values = (
+        {"state": MessageState.ACCEPTED.value, "accepted_at": row.handover_at or at}
+        if sent
+        else {"state": MessageState.PLANNED.value, "not_before": None}
+    )
+    word = "sent" if sent else "not sent"
+    session.execute(
+        update(Message)
+        .where(Message.id == message_id)
+        .values(**values, owner="", lease_until=None, reason=f"a person said: {word}")
+    )
+    session.execute(
+        insert(MessageAttempt).values(
+            message_id=message_id,
+            owner="operator",
+            outcome="accepted" if sent else "retry",
+            reason=f"resolved by a person: {word}",
+            provider_id="",
+            started_at=at,
+            finished_at=at,
+        )
+    )
