@@ -33,6 +33,8 @@ class Lead(Base):
     timezone: Mapped[label]
     external_id: Mapped[label]
     attributes: Mapped[dict[str, Any]] = mapped_column(Json)
+    # Keyed hash of the address: suppression is looked up with it in one query.
+    address_hash: Mapped[str] = mapped_column(String(64))
     # Hash of what is embedded: a changed profile is found by comparing it with lead_vector.
     content_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"))

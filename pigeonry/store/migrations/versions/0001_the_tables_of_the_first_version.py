@@ -221,6 +221,7 @@ def upgrade() -> None:
         sa.Column("timezone", sa.String(length=200), nullable=False),
         sa.Column("external_id", sa.String(length=200), nullable=False),
         sa.Column("attributes", pigeonry.store.base.Json, nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=True),
         sa.Column("segment_id", pigeonry.store.base.BigId, nullable=True),
         sa.Column("created_at", pigeonry.store.base.UtcDateTime(timezone=True), nullable=False),

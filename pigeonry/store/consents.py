@@ -1,0 +1,168 @@
+"""Queries about what was agreed and about addresses that must never be written to again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Insert, case, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pigeonry.domain import ConsentBasis, ConsentState, SuppressionReason
+from pigeonry.store.leads import restrictive_first
+from pigeonry.store.models import Consent, Suppression
+from pigeonry.store.session import Session
+
+MARKETING = "marketing"
+_CHUNK = 5000
+_STRENGTH = {reason.value: rank for rank, reason in enumerate(SuppressionReason)}
+
+
+class ConsentFields(NamedTuple):
+    """One consent as it is recorded; `basis` is "" for a withdrawal. A tuple: millions are made."""
+
+    lead_id: int
+    state: str
+    basis: str
+    source: str
+    proof: str
+    at: datetime
+    purpose: str = MARKETING
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRow:
+    address_hash: str
+    reason: SuppressionReason
+    source: str
+    at: datetime
+
+
+def record(
+    session: Session,
+    lead_id: int,
+    *,
+    state: ConsentState,
+    basis: ConsentBasis | None,
+    source: str,
+    proof: str,
+    at: datetime,
+    purpose: str = MARKETING,
+) -> None:
+    """Add what was agreed or taken back; nothing is ever overwritten."""
+    fields = ConsentFields(
+        lead_id, state.value, basis.value if basis else "", source[:200], proof, at, purpose
+    )
+    record_many(session, [fields])
+
+
+def record_many(session: Session, rows: Sequence[ConsentFields]) -> None:
+    if not rows:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        cursor: Any = session.connection().connection.cursor()
+        columns = ", ".join(ConsentFields._fields)
+        with cursor, cursor.copy(f"COPY consent ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    session.execute(
+        insert(Consent.__table__),  # type: ignore[arg-type]
+        [row._asdict() for row in rows],
+    )
+
+
+def consent_state(session: Session, lead_id: int, purpose: str = MARKETING) -> ConsentState | None:
+    """What counts now, None when nothing was ever said."""
+    return consent_states(session, [lead_id], purpose).get(lead_id)
+
+
+def consent_states(
+    session: Session, lead_ids: Sequence[int], purpose: str = MARKETING
+) -> dict[int, ConsentState]:
+    """What counts now for each lead that ever said something: the newest row; of two at the same
+    moment the withdrawal."""
+    found: dict[int, ConsentState] = {}
+    for start in range(0, len(lead_ids), _CHUNK):
+        rows = session.execute(
+            select(Consent.lead_id, Consent.state)
+            .where(
+                Consent.lead_id.in_(lead_ids[start : start + _CHUNK]), Consent.purpose == purpose
+            )
+            .order_by(Consent.at.desc(), restrictive_first(), Consent.id.desc())
+        )
+        for lead_id, state in rows:
+            found.setdefault(lead_id, ConsentState(state))
+    return found
+
+
+def suppress(
+    session: Session, address_hash: str, *, reason: SuppressionReason, source: str, at: datetime
+) -> None:
+    """Never write to this address again. The strongest reason is kept."""
+    suppress_many(session, [SuppressionRow(address_hash, reason, source, at)])
+
+
+def suppress_many(session: Session, rows: Sequence[SuppressionRow]) -> None:
+    if not rows:
+        return
+    statement: Any = _on_conflict(session)
+    table = Suppression
+    stronger = _strength(statement.excluded.reason) > _strength(table.reason)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[table.address_hash],
+            set_={
+                "reason": statement.excluded.reason,
+                "source": statement.excluded.source,
+                "at": statement.excluded.at,
+            },
+            where=stronger,
+        ),
+        [
+            {
+                "address_hash": row.address_hash,
+                "reason": row.reason.value,
+                "source": row.source[:200],
+                "at": row.at,
+            }
+            for row in rows
+        ],
+    )
+
+
+def suppressed(session: Session, hashes: Sequence[str]) -> set[str]:
+    """Those of these address hashes that must not be written to."""
+    return set(reasons(session, hashes))
+
+
+def reasons(session: Session, hashes: Sequence[str]) -> dict[str, SuppressionReason]:
+    """Why, for those of these address hashes that are suppressed."""
+    found: dict[str, SuppressionReason] = {}
+    for start in range(0, len(hashes), _CHUNK):
+        rows = session.execute(
+            select(Suppression.address_hash, Suppression.reason).where(
+                Suppression.address_hash.in_(hashes[start : start + _CHUNK])
+            )
+        )
+        found.update((digest, SuppressionReason(reason)) for digest, reason in rows)
+    return found
+
+
+def suppression(session: Session, address_hash: str) -> SuppressionRow | None:
+    row = session.get(Suppression, address_hash)
+    if row is None:
+        return None
+    return SuppressionRow(row.address_hash, SuppressionReason(row.reason), row.source, row.at)
+
+
+def _on_conflict(session: Session) -> Insert:
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(Suppression)
+    return sqlite.insert(Suppression)
+
+
+def _strength(column: Any) -> Any:
+    return case(_STRENGTH, value=column, else_=-1)
