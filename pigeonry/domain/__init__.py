@@ -9,7 +9,7 @@ from pigeonry.domain.brief import (
     SenderIdentity,
     Wording,
 )
-from pigeonry.domain.event import Event, EventKind, Outcomes
+from pigeonry.domain.event import Event, EventKind, Outcomes, SentMessage
 from pigeonry.domain.experiment import HOLDOUT, Assignment, Interval, Posterior
 from pigeonry.domain.lead import (
     ConsentBasis,
@@ -71,6 +71,7 @@ __all__ = [
     "RowError",
     "Sender",
     "SenderIdentity",
+    "SentMessage",
     "SuppressionReason",
     "Variant",
     "Violation",

@@ -44,6 +44,23 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message that a channel accepted, with the lot that led to it: what an outcome is made from."""
+
+    message_id: int
+    lead_id: int
+    campaign_id: int
+    segment_id: int
+    language: str
+    arm: str
+    prompt: str
+    prompt_version: str
+    propensity: float
+    wave: int
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """What one message earned so far (human events only)."""
 
