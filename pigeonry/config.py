@@ -124,7 +124,6 @@ class LearningSettings(_Section):
 class PrefectSettings(_Section):
     host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the Prefect server")
     port: int = Field(4200, ge=1, le=65535, description="its port")
-    work_pool: str = Field("pigeonry", description="process work pool of the deployments")
 
 
 class Settings(_Section):

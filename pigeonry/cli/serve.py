@@ -1,0 +1,223 @@
+"""`pigeonry serve`: the Prefect server, the deployments and a worker, as one thing that starts and stops."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pigeonry.cli.common import Output, command_body
+from pigeonry.errors import BadInput, OutsideFailure
+
+if TYPE_CHECKING:
+    from pigeonry.config import Home
+
+START_SECONDS = 180  # the first start of a home migrates Prefect's database
+STOP_SECONDS = 8  # a Prefect worker ignores the first SIGTERM while a run is under way
+POOL = "pigeonry"  # as in prefect.yaml
+
+
+@click.command()
+@click.option(
+    "--only",
+    type=click.Choice(["server", "worker"]),
+    help="Just this part, e.g. more workers beside one server.",
+)
+@command_body
+def serve(output: Output, only: str | None) -> int:
+    """Run the Prefect server and a worker in one command, until Ctrl-C or SIGTERM.
+
+    Deploys what prefect.yaml names. Every file of Prefect's stays in the home folder. Prefect's pages call
+    a host of Amplitude from the browser even with analytics off; they work without it.
+    """
+    home, db = output.open()  # a home that cannot be used is said before anything starts
+    db.dispose()
+    root = _checkout()
+    env = _environment(home, root)
+    api = env["PREFECT_API_URL"]
+    parts: dict[str, subprocess.Popen[bytes]] = {}
+    stop = _Stop()
+    try:
+        if only != "worker":
+            host, port = home.settings.prefect.host, str(home.settings.prefect.port)
+            _refuse_taken(api)
+            parts["server"] = _start(["server", "start", "--host", host, "--port", port], env, root)
+        _wait_healthy(api, parts, stop, output)
+        if only != "worker" and not stop.asked:
+            output.say(f"Prefect   {api.removesuffix('/api')}")
+            _deploy(home, env, root)
+        if only != "server" and not stop.asked:
+            name = f"pigeonry-{os.getpid()}"
+            parts["worker"] = _start(
+                ["worker", "start", "--pool", POOL, "--type", "process", "--name", name], env, root
+            )
+            output.say(f"worker    {name}, pool {POOL}")
+        output.say(f"home      {home.path}")
+        output.say("Ctrl-C stops it")
+        output.result({"prefect": api, "home": home.path, "parts": list(parts)})
+        sys.stdout.flush()
+        _watch(parts, stop)
+    finally:
+        _stop_all(parts)
+    output.say("stopped")
+    return 0
+
+
+class _Stop:
+    """Remembers that SIGTERM or Ctrl-C came."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        self.asked = True
+
+
+def _checkout() -> Path:
+    import flows
+
+    root = Path(flows.__file__).resolve().parents[1]
+    if not (root / "prefect.yaml").exists():
+        raise BadInput(
+            "no prefect.yaml beside the flows",
+            where=str(root),
+            fix="run Pigeonry from a checkout: `make serve`",
+        )
+    return root
+
+
+def _environment(home: Home, root: Path) -> dict[str, str]:
+    """Prefect's settings, and the home as this command was given it, for the server and every run."""
+    import flows
+
+    prefect = home.settings.prefect
+    return {
+        **os.environ,
+        **flows.environment(home.path),
+        "PREFECT_API_URL": f"http://{prefect.host}:{prefect.port}/api",
+        "PIGEONRY_HOME": str(home.path),
+        "PWD": str(root),
+    }
+
+
+def _start(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> subprocess.Popen[bytes]:
+    """Each part leads a process group of its own: the terminal's Ctrl-C reaches us alone, and what a part
+    has started can be ended with it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "prefect", *arguments],
+        env=dict(env),
+        cwd=root,
+        stdout=sys.stderr.fileno(),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments],
+        env=dict(env),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise OutsideFailure(
+            f"prefect said: {(done.stderr or done.stdout).strip()[-500:]}",
+            where=f"prefect {' '.join(arguments)}",
+            fix="mend that and start again",
+        )
+
+
+def _deploy(home: Home, env: Mapping[str, str], root: Path) -> None:
+    """Deploy prefect.yaml when it is new or changed: doing it each time would undo the schedules that
+    somebody has switched on or off in Prefect's UI."""
+    marker = home.path / "prefect" / "deployed"
+    wanted = hashlib.sha256((root / "prefect.yaml").read_bytes() + bytes(root)).hexdigest()
+    if marker.exists() and marker.read_text() == wanted:
+        return
+    _run(["work-pool", "create", POOL, "--type", "process", "--overwrite"], env, root)
+    for tag in ("provider", "model"):  # as in flows.campaign: one sender, one writer at a time
+        _run(["concurrency-limit", "create", tag, "1"], env, root)
+    _run(["--no-prompt", "deploy", "--all"], env, root)
+    marker.write_text(wanted)
+
+
+def _healthy(api: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _refuse_taken(api: str) -> None:
+    if _healthy(api):
+        raise OutsideFailure(
+            "a Prefect server answers there already",
+            where=api,
+            fix="stop it, run `pigeonry serve --only worker` beside it, or set another prefect.port",
+        )
+
+
+def _wait_healthy(
+    api: str, parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop, output: Output
+) -> None:
+    began = time.monotonic()
+    while not stop.asked and not _healthy(api):
+        _refuse_dead(parts)
+        if time.monotonic() - began > START_SECONDS:
+            raise OutsideFailure(
+                f"the Prefect server did not answer within {START_SECONDS} s",
+                where=api,
+                fix="its log is above; with --only worker, start the server first",
+            )
+        output.progress("waiting for the Prefect server, seconds", int(time.monotonic() - began))
+        time.sleep(0.5)
+
+
+def _refuse_dead(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    for name, part in parts.items():
+        if part.poll() is not None:
+            raise OutsideFailure(
+                f"the {name} ended by itself with exit code {part.returncode}",
+                where=f"process {part.pid}",
+                fix="its log is above; is the port free (prefect.port)?",
+            )
+
+
+def _watch(parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop) -> None:
+    while not stop.asked:
+        _refuse_dead(parts)
+        time.sleep(0.5)
+
+
+def _stop_all(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """End the worker before the server, kindly first; after STOP_SECONDS whatever is left is killed."""
+    for part in reversed(parts.values()):
+        _signal(part, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            part.wait(STOP_SECONDS)
+        _signal(part, signal.SIGKILL)  # also what the part itself has left behind
+        part.wait()
+
+
+def _signal(part: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(
+        ProcessLookupError
+    ):  # all of it is gone already, which is what we want
+        os.killpg(part.pid, number)
