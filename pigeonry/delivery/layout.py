@@ -60,7 +60,7 @@ def templates() -> tuple[object, object]:
 
     html = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined)
     text = ImmutableSandboxedEnvironment(
-        autoescape=False,  # noqa: S701 - the text part is not markup
+        autoescape=False,
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )

@@ -36,6 +36,8 @@ class HandOver:
     provider_id: str = ""
     reason: str = ""
     retry_after: float | None = None  # seconds
+    # The trouble is the channel's, not this message's: the next one would fare no better now.
+    channel_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
