@@ -1,0 +1,15 @@
+"""One spelling for words that people write in many: no accents, no case, no punctuation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_PUNCTUATION = re.compile(r"[\W_]+")
+
+
+def fold(text: str) -> str:
+    """`"  E-Mail_Address "` and `"e mail address"` alike; `"Țară"` and `"tara"` alike."""
+    flat = unicodedata.normalize("NFKD", text.casefold())
+    flat = "".join(letter for letter in flat if not unicodedata.combining(letter))
+    return _PUNCTUATION.sub(" ", flat).strip()
