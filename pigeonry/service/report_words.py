@@ -1,0 +1,150 @@
+"""How the report writes numbers, and what may be concluded from them. Knows no HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pigeonry.domain.experiment import Interval
+from pigeonry.service.report_data import ArmFacts, BeliefFacts, CampaignFacts, CostFacts
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def percent(fraction: float) -> str:
+    """5.2 %; two digits that count below one percent."""
+    value = fraction * 100
+    places = 1 if abs(value) >= 1 or value == 0 else 2
+    text = f"{abs(value):.{places}f}"
+    return f"{MINUS if value < 0 and float(text) else ''}{text}{NO_BREAK}%"
+
+
+def points(fraction: float) -> str:
+    """A difference of two rates: +1.3 points."""
+    value = fraction * 100
+    text = f"{abs(value):.{1 if abs(value) >= 1 or value == 0 else 2}f}"
+    sign = "" if not float(text) else MINUS if value < 0 else "+"
+    return f"{sign}{text}{NO_BREAK}points"
+
+
+def span(interval: Interval) -> str:
+    """3.1 % to 7.9 %."""
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def money(micros: float, currency: str) -> str:
+    """Whole cents from one unit on; below that the first two digits that count; never more than a
+    millionth."""
+    value = micros / 1e6
+    if value == 0:
+        text = "0"
+    elif abs(value) >= 1:
+        text = f"{value:,.2f}"
+    else:
+        places = min(6, max(2, 1 - math.floor(math.log10(abs(value)))))
+        text = f"{value:.{places}f}"
+    return f"{text}{NO_BREAK}{currency}"
+
+
+def chance(probability: float) -> str:
+    """Never 0 % or 100 % for something that is only unlikely."""
+    if 0 < probability < 0.001:
+        return f"below 0.1{NO_BREAK}%"
+    if 0.999 < probability < 1:
+        return f"above 99.9{NO_BREAK}%"
+    return percent(probability)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The campaigns of the page added up. Money in millionths of `currency`; `currency` is "" when the
+    campaigns were paid in different ones, and nothing is added up then."""
+
+    sent: int
+    held_out: int
+    failed: int
+    calls: int
+    cost_micros: int
+    currency: str
+    naive_micros: int | None
+
+
+def headline(campaigns: Sequence[CampaignFacts], costs: CostFacts | None) -> Headline:
+    currencies = {campaign.currency for campaign in campaigns if campaign.cost_micros}
+    currencies = currencies or {campaign.currency for campaign in campaigns}
+    currency = currencies.pop() if len(currencies) == 1 else ""
+    naive = costs.steps[0].micros if costs and costs.steps and costs.currency == currency else None
+    return Headline(
+        sent=sum(campaign.sent for campaign in campaigns),
+        held_out=sum(campaign.held_out for campaign in campaigns),
+        failed=sum(campaign.failed for campaign in campaigns),
+        calls=sum(campaign.calls for campaign in campaigns),
+        cost_micros=sum(campaign.cost_micros for campaign in campaigns),
+        currency=currency,
+        naive_micros=naive,
+    )
+
+
+def leader(arms: Sequence[ArmFacts]) -> ArmFacts | None:
+    """The arm with the highest click rate so far; None before there is one. Leading is not winning."""
+    rated = [arm for arm in arms if arm.click_rate is not None]
+    return max(
+        rated, key=lambda arm: arm.click_rate.estimate if arm.click_rate else 0, default=None
+    )
+
+
+def arm_of(campaign: CampaignFacts, letter: str) -> ArmFacts | None:
+    return next((arm for arm in campaign.arms if arm.arm == letter), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What two campaigns in a row chose differently. Prompts are `name` → chance of having been picked;
+    `moved` are the beliefs that changed most, strongest first."""
+
+    before: CampaignFacts
+    after: CampaignFacts
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    added: tuple[str, ...]
+    new_texts: tuple[str, ...]
+    moved: tuple[BeliefFacts, ...]
+
+
+def change(before: CampaignFacts, after: CampaignFacts, beliefs: Sequence[BeliefFacts]) -> Change:
+    old = {arm.prompt: arm for arm in before.arms}
+    new = {arm.prompt: arm for arm in after.arms}
+    moved = sorted(
+        (belief for belief in beliefs if belief.sends),
+        key=lambda belief: -abs(belief.after.estimate - belief.before.estimate),
+    )
+    return Change(
+        before=before,
+        after=after,
+        kept=tuple(name for name in new if name in old),
+        dropped=tuple(name for name in old if name not in new),
+        added=tuple(name for name in new if name not in old),
+        new_texts=tuple(
+            name for name in new if name in old and new[name].version != old[name].version
+        ),
+        moved=tuple(moved[:3]),
+    )
+
+
+def refusals(campaigns: Sequence[CampaignFacts]) -> list[tuple[str, int]]:
+    """Why proposals of models were refused, over all campaigns, most frequent first."""
+    totals: dict[str, int] = {}
+    for campaign in campaigns:
+        for reason, number in campaign.refused.items():
+            totals[reason] = totals.get(reason, 0) + number
+    return sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+
+
+def wave_name(wave: int) -> str:
+    return "test wave" if wave == 1 else "the rest" if wave == 2 else f"wave {wave}"
