@@ -142,15 +142,19 @@ def winner(counts: Sequence[ArmCount], *, level: float = 0.95) -> str:
 def chances_of_best(
     beliefs: Mapping[str, tuple[float, float]], *, seed: int, draws: int = 4000
 ) -> dict[str, float]:
-    """P(arm has the highest rate) by seeded draws from Beta(alpha, beta) beliefs; ties are shared.
+    """P(arm is the best) by seeded draws from Gamma beliefs (mean, shape); ties are shared.
 
-    Accurate to about 1.6 / sqrt(draws) (95 %, worst case).
+    Equal beliefs give exactly equal chances; else accurate to about 1 / sqrt(draws) (95 %).
     """
     arms = sorted(beliefs)
     if not arms:
         return {}
+    if len({beliefs[arm] for arm in arms}) == 1:
+        return {arm: 1 / len(arms) for arm in arms}
     rng = np.random.default_rng(seed)
-    drawn = np.stack([rng.beta(*beliefs[arm], size=draws) for arm in arms])
+    drawn = np.stack(
+        [rng.gamma(beliefs[arm][1], beliefs[arm][0] / beliefs[arm][1], size=draws) for arm in arms]
+    )
     return dict(zip(arms, _best_shares(drawn), strict=True))
 
 

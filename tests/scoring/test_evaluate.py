@@ -133,12 +133,13 @@ def test_the_interval_covers_the_difference_under_adaptive_shares() -> None:
 
 
 def test_the_chance_of_being_best_adds_up_and_is_reproducible() -> None:
-    beliefs = {"A": (30.0, 970.0), "B": (20.0, 980.0), "C": (20.0, 980.0)}
+    beliefs = {"A": (0.03, 30.0), "B": (0.02, 20.0), "C": (0.02, 20.0)}
     found = chances_of_best(beliefs, seed=3)
     assert sum(found.values()) == pytest.approx(1)
     assert found == chances_of_best(beliefs, seed=3)
     assert found["A"] > 0.75
     assert chances_of_best({"A": (1.0, 1.0)}, seed=1) == {"A": 1.0}
+    assert chances_of_best(dict.fromkeys("AB", (1.0, 20.0)), seed=1) == {"A": 0.5, "B": 0.5}
 
 
 def test_words_say_shown_only_when_it_is() -> None:
