@@ -6,6 +6,7 @@ Prefect reads its settings when it is first imported, so they are laid down here
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from pigeonry.config import default_path
@@ -44,3 +45,6 @@ def settle(home: Path) -> None:
 
 
 settle(default_path())
+# Prefect makes its home at import, but not the folders above it; flows.tasks does that, so that nothing is
+# made where flows are only looked at.
+warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")

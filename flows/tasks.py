@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.settings import get_current_settings
 from prefect.tasks import Task
 
 from pigeonry.config import Home, load_home
@@ -21,6 +22,8 @@ from pigeonry.domain.progress import Progress
 from pigeonry.errors import BadInput, OutsideFailure, WrongUse
 from pigeonry.service.homes import open_database
 from pigeonry.store.session import Database
+
+get_current_settings().home.mkdir(parents=True, exist_ok=True)
 
 P = ParamSpec("P")
 R = TypeVar("R")
