@@ -116,6 +116,16 @@ class ArmFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastFacts:
+    """Click rate of `first` minus that of `second`; `shown` when the interval does not hold zero."""
+
+    first: str
+    second: str
+    interval: Interval
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellFacts:
     """One arm in one segment."""
 
@@ -186,6 +196,7 @@ class CampaignFacts:
     proposals: int
     score_note: str
     arms: tuple[ArmFacts, ...] = ()
+    contrasts: tuple[ContrastFacts, ...] = ()
     cells: tuple[CellFacts, ...] = ()
     waves: tuple[WaveFacts, ...] = ()
     guardrails: tuple[GuardrailFacts, ...] = ()

@@ -20,6 +20,7 @@ from pigeonry.service.report_data import (
     BeliefFacts,
     CampaignFacts,
     CellFacts,
+    ContrastFacts,
     CheckFacts,
     CostFacts,
     CostStepFacts,
@@ -150,6 +151,7 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         proposals=24,
         score_note="cold start",
         arms=arms,
+        contrasts=(ContrastFacts("B", "A", Interval(0.024, -0.011, 0.052), False),),
         cells=tuple(
             CellFacts(name, arm.arm, arm.prompt, 220 + segment, 12 + segment + 5 * place,
                       _interval(0.05 + 0.01 * segment * place, 0.03), 0.5)
@@ -340,6 +342,7 @@ def test_no_earned_number_stands_without_its_label() -> None:
         holdout=HoldoutFacts(200, 0.1, Interval(0.7427, 0.7428, 0.7429), "lift is 0.7430"),
         guardrails=(GuardrailFacts("complaints", True, "0.7431 of mails"),),
         verdict="B leads by 0.7432",
+        contrasts=(ContrastFacts("B", "A", Interval(0.7443, 0.7444, 0.7445), True),),
         winner="B",
     )
     belief = BeliefFacts("subject/benefit", "", Interval(0.7433, 0.7434, 0.7435),
