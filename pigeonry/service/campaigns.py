@@ -226,20 +226,39 @@ def _next(stage: str) -> str:
 def _audience(run: Run) -> dict[str, Any]:
     from pigeonry.service.segments import refresh_segments
 
+    mailable = _mailable(run)
     report = refresh_segments(run.db, run.home, now=run.clock(), progress=run.progress)
-    if not report.segments:
-        raise NotFound(
-            "there are no leads",
-            where=f"campaign {run.campaign_id}",
-            fix="import some first: `pigeonry leads import FILE --consent BASIS:SOURCE`",
-        )
     return {
+        "mailable": mailable,
         "segments": len(report.segments),
         "moved": report.moved,
         "embedded": report.embedded,
         "reused": report.reused,
         "embedder": report.embedder,
     }
+
+
+def _mailable(run: Run) -> int:
+    """How many may be written to. Raises when there is nobody: writing copy would be for nothing."""
+    from pigeonry.store import leads
+
+    with run.db.read() as session:
+        total = leads.count(session)
+        mailable = leads.count_mailable(session, countries=run.brief.countries)
+    if not total:
+        raise NotFound(
+            "there are no leads",
+            where=f"campaign {run.campaign_id}",
+            fix="import some first: `pigeonry leads import FILE --consent BASIS:SOURCE`",
+        )
+    if not mailable:
+        raise Refused(
+            f"none of {total:,} leads may be written to: each lacks consent, is suppressed, or is "
+            "outside the brief's countries",
+            where=f"campaign {run.campaign_id}",
+            fix="import them with the consent that you hold: --consent BASIS:SOURCE",
+        )
+    return mailable
 
 
 def _arms(run: Run) -> dict[str, Any]:
