@@ -1,0 +1,236 @@
+"""`pigeonry leads`: import a file, show, export and erase one person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pigeonry.cli.common import Output, command_body
+from pigeonry.errors import WrongUse
+
+if TYPE_CHECKING:
+    from pigeonry.domain import ConsentClaim
+    from pigeonry.service.leads import ImportReport
+
+_SHOWN = 10
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+
+
+@click.group()
+def leads() -> None:
+    """Import, show, export and erase leads."""
+
+
+@leads.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--map",
+    "overrides",
+    multiple=True,
+    metavar="COLUMN=FIELD",
+    help="What a column is; COLUMN may be #3 for the third. Repeat for more.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would happen and write nothing.")
+@click.option(
+    "--consent",
+    metavar="BASIS:SOURCE",
+    help="What the people of this file agreed to: express:newsletter-form, or existing-customer:shop.",
+)
+@click.option("--encoding", help="Override the detected encoding, e.g. windows-1250.")
+@click.option("--delimiter", help="Override the detected delimiter: comma, semicolon, tab, pipe.")
+@command_body
+def import_(
+    output: Output,
+    file: Path,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    consent: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+) -> int:
+    """Import a CSV file (or .csv.gz) of leads. The same file twice changes nothing.
+
+    Without --consent and without a consent column leads are stored, and none of them is mailed.
+    Bad rows are listed in a file with their line and reason; they never stop good ones.
+    """
+    from pigeonry.service.leads import import_leads
+
+    mapping = _mapping(overrides)
+    claim = _claim(consent)
+    home, database = output.open()
+    report = import_leads(
+        database,
+        home,
+        file,
+        mapping=mapping,
+        consent=claim,
+        dry_run=dry_run,
+        encoding=encoding,
+        delimiter=delimiter,
+        now=datetime.now(UTC),
+        progress=output.progress,
+    )
+    _say(output, report)
+    output.result(
+        {
+            "rows": report.rows,
+            "created": report.created,
+            "updated": report.updated,
+            "unchanged": report.unchanged,
+            "rejected": report.rejected,
+            "suppressed": report.suppressed,
+            "consented": report.consented,
+            "encoding": report.encoding,
+            "confidence": report.confidence,
+            "delimiter": report.delimiter,
+            "mapping": report.mapping,
+            "errors": report.errors,
+            "error_count": report.error_count,
+            "errors_file": report.errors_file,
+            "dry_run": report.dry_run,
+            "differences": report.differences,
+            "notes": report.notes,
+            "seconds": round(report.seconds, 3),
+        }
+    )
+    return 1 if report.rejected else 0
+
+
+@leads.command()
+@click.argument("email")
+@command_body
+def show(output: Output, email: str) -> None:
+    """Show a lead: what is known, what was agreed, whether it may be mailed."""
+    from pigeonry.service.people import show_person
+
+    home, database = output.open()
+    person = show_person(database, home, email)
+    lead = person.lead
+    output.say(f"{lead.email}  (lead {lead.id})")
+    for name in ("first_name", "last_name", "company", "phone", "language", "country", "city"):
+        if value := getattr(lead, name):
+            output.say(f"  {name.replace('_', ' '):<12} {value}")
+    for name, value in sorted(lead.attributes.items()):
+        output.say(f"  {name:<12} {value}")
+    output.say(f"  consent      {person.consent or 'none: may not be mailed'}")
+    if person.suppressed:
+        output.say(f"  suppressed   {person.suppressed}: is never mailed")
+    output.result(
+        {
+            "lead": lead,
+            "consent": person.consent,
+            "suppressed": person.suppressed,
+            "mailable": person.mailable,
+        }
+    )
+
+
+@leads.command()
+@click.argument("email")
+@command_body
+def export(output: Output, email: str) -> None:
+    """Print everything that is stored about a person, as JSON."""
+    import json
+
+    from pigeonry.cli.common import plain
+    from pigeonry.service.people import export_person
+
+    home, database = output.open()
+    everything = export_person(database, home, email)
+    if not output.json:
+        output.say(json.dumps(everything, default=plain, ensure_ascii=False, indent=2))
+    output.result(everything)
+
+
+@leads.command()
+@click.argument("email")
+@command_body
+def erase(output: Output, email: str) -> None:
+    """Erase a person for good. A keyed hash of the address stays, so that nobody writes to it again."""
+    from pigeonry.service.people import erase_person
+
+    home, database = output.open()
+    report = erase_person(database, home, email, now=datetime.now(UTC))
+    if report.found:
+        output.say(
+            f"erased: the lead, {report.consents} consents, {report.assignments} assignments, "
+            f"{report.messages} messages, {report.events} events, {report.vectors} vectors, "
+            f"{report.files} files"
+        )
+    else:
+        output.say("nothing was stored about this address")
+    output.say("a keyed hash of the address stays, so that an import cannot bring it back")
+    output.result({"erased": report.found, **report.counts()})
+
+
+def _mapping(overrides: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in overrides:
+        column, equals, field = text.rpartition("=")
+        if not equals or not column.strip() or not field.strip():
+            raise WrongUse(
+                f"{text!r} is no mapping",
+                where="--map",
+                fix="write COLUMN=FIELD, for example --map 'Mail address=email'",
+            )
+        found[column.strip()] = field.strip()
+    return found
+
+
+def _claim(text: str | None) -> ConsentClaim | None:
+    """`express:newsletter-form` as a claim; the whole text is its proof."""
+    if text is None:
+        return None
+    from pigeonry.domain import ConsentBasis, ConsentClaim
+
+    basis, _, source = text.partition(":")
+    try:
+        found = ConsentBasis(basis.strip().lower().replace("_", "-"))
+    except ValueError:
+        found = None
+    if found is None or not source.strip():
+        raise WrongUse(
+            f"{text!r} names no legal basis with its source",
+            where="--consent",
+            fix="write express:SOURCE or existing-customer:SOURCE, for example express:newsletter-form",
+        )
+    return ConsentClaim(found, source.strip()[:200])
+
+
+def _say(output: Output, report: ImportReport) -> None:
+    sure = f", {report.confidence:.0%} sure" if report.confidence < 1 else ""
+    used = {name: field for name, field in report.mapping.items() if field != "attribute"}
+    kept = len(report.mapping) - len(used)
+    output.say(
+        f"read as {report.encoding}{sure}, cells separated by "
+        f"{_DELIMITERS.get(report.delimiter, repr(report.delimiter))}"
+    )
+    output.say("columns: " + ", ".join(f"{name} = {field}" for name, field in used.items()))
+    if kept:
+        output.say(f"{kept} more columns are kept as attributes")
+    for note in report.notes:
+        output.say(f"note: {note}")
+    head = "would be: " if report.dry_run else ""
+    output.say(
+        f"{head}{report.rows:,} rows = {report.created:,} created + {report.updated:,} updated "
+        f"+ {report.unchanged:,} unchanged + {report.rejected:,} rejected"
+    )
+    output.say(
+        f"{report.suppressed:,} of them must not be mailed, {report.consented:,} may be mailed"
+    )
+    if report.rows and not report.consented:
+        output.say("none may be mailed: give --consent BASIS:SOURCE, or a consent column")
+    for change in report.differences if report.dry_run else ():
+        output.say(f"  {change.email}: {change.field} {change.before!r} -> {change.after!r}")
+    for error in report.errors[:_SHOWN]:
+        column = f", column {error.column!r}" if error.column else ""
+        output.say(f"  line {error.line}{column}: {error.reason}")
+    if report.error_count > _SHOWN:
+        output.say(f"  and {report.error_count - _SHOWN:,} more")
+    if report.errors_file:
+        output.say(f"all of them: {report.errors_file}")
+    if report.dry_run:
+        output.say("nothing was written")

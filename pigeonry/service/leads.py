@@ -1,0 +1,266 @@
+"""Takes lead files in, and answers for single people: show, export, erase.
+
+Merge policy (the rules of fields stand in `audience.merge`): a lead is unique by its canonical address;
+rows of one address are joined first, stated values replace stored ones, empty cells replace nothing;
+consent and suppression take the most restrictive side, so that no import ever turns a withdrawal or a
+suppression into a grant; an erased address is not stored again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from audience.csv_import import Table, open_table
+from audience.headers import Columns, map_columns
+from audience.rows import Limits, Record
+from audience.understand import Understanding, Understood
+from pigeonry.config import Home
+from pigeonry.domain import ConsentClaim, LeadRecord, RowError
+from pigeonry.domain.progress import Progress, silent
+from pigeonry.errors import BadInput
+from pigeonry.service.error_file import ErrorFile
+from pigeonry.service.merging import Difference, Merged, Origin, merge_groups
+from pigeonry.service.repeated import Addresses, Aside, Group
+from pigeonry.store import imports
+from pigeonry.store.session import Database
+
+_SHOWN = 20  # differences that a report carries
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """rows = created + updated + unchanged + rejected; `suppressed` is counted within them.
+
+    Of several rows of one address the first counts as what became of the lead, a later one as updated
+    when it brought something new to a lead that changed, else as unchanged. `consented` counts rows
+    whose lead agrees to marketing after this import. `errors` holds the first 1,000 of `error_count`;
+    all are in `errors_file`.
+    """
+
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    suppressed: int
+    consented: int
+    encoding: str
+    confidence: float
+    delimiter: str
+    mapping: Mapping[str, str]
+    errors: tuple[RowError, ...]
+    error_count: int
+    errors_file: Path | None
+    dry_run: bool
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    run_id: int | None
+
+
+@dataclass(slots=True)
+class _Count:
+    rows: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    suppressed: int = 0
+    consented: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, merged: Merged) -> None:
+        self.created += merged.created
+        self.updated += merged.updated
+        self.unchanged += merged.unchanged
+        self.rejected += sum(group.rows for group in merged.erased)
+        self.suppressed += merged.suppressed
+        self.consented += merged.consented
+        room = _SHOWN - len(self.differences)
+        self.differences += merged.differences[: max(0, room)]
+
+    def numbers(self) -> dict[str, int]:
+        names = ("rows", "created", "updated", "unchanged", "rejected", "suppressed", "consented")
+        return {name: getattr(self, name) for name in names}
+
+
+def import_leads(
+    db: Database,
+    home: Home,
+    path: Path,
+    *,
+    mapping: Mapping[str, str],
+    consent: ConsentClaim | None,
+    dry_run: bool,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    now: datetime,
+    progress: Progress = silent,
+) -> ImportReport:
+    """Import a CSV file (or gzip of one): read twice as a stream, stored in batches of one transaction.
+
+    `mapping` says what columns are (column name or #number -> field); `consent` what was agreed for the
+    whole file, where its rows don't say otherwise. A bad row never stops a good one. Running it again,
+    also after it was killed, ends in the same state; `dry_run` writes nothing at all.
+
+    Raises BadInput for a file that cannot be understood as a whole (nothing is stored then), WrongUse
+    for an override that fits no column, OutsideFailure for a full disk (finished batches are kept).
+    """
+    began = time.monotonic()
+    limit = home.settings.audience.max_field_kb * 1024
+    if not path.is_file():
+        raise BadInput("there is no such file", where=str(path), fix="check its name")
+    table = open_table(
+        path,
+        encoding=encoding,
+        delimiter=delimiter,
+        limits=Limits(cell=limit, line=max(1 << 20, 2 * limit)),
+    )
+    columns = map_columns(table.header, mapping, where=path.name)
+    reading = Understanding(columns, claim=consent, now=now, comma_below=table.encoding.comma_below)
+    addresses, total = _first_pass(table, reading, progress)
+    notes = [*columns.notes, *([table.encoding.note] if table.encoding.note else [])]
+    run_id = None
+    if not dry_run:
+        with db.write() as session:
+            if before := imports.last_done(session, table.digest):
+                notes.append(f"exactly this file was imported on {before:%Y-%m-%d %H:%M} UTC")
+            run_id = imports.start(session, file_name=path.name, file_hash=table.digest, at=now)
+    report = home.reports / f"import-{run_id}-errors.csv" if run_id is not None else None
+    errors = ErrorFile(report, columns.names)
+    count = _Count()
+    origin = Origin(
+        key=_key(home, dry_run),
+        default_country=home.settings.audience.default_country,
+        source=f"import {path.name}"[:200],
+        at=now,
+        dry_run=dry_run,
+    )
+    try:
+        _second_pass(db, table, reading, addresses, total, origin, errors, count, progress, home)
+        errors_file = errors.close()
+    except BaseException:
+        errors.discard()
+        raise
+    if run_id is not None:
+        with db.write() as session:
+            imports.finish(session, run_id, counts=count.numbers(), at=now)
+    return ImportReport(
+        **count.numbers(),
+        encoding=table.encoding.name,
+        confidence=table.encoding.confidence,
+        delimiter=table.delimiter,
+        mapping=_said(columns),
+        errors=tuple(errors.kept),
+        error_count=errors.count,
+        errors_file=errors_file,
+        dry_run=dry_run,
+        differences=tuple(count.differences),
+        notes=tuple(notes),
+        seconds=time.monotonic() - began,
+        run_id=run_id,
+    )
+
+
+def _first_pass(table: Table, reading: Understanding, progress: Progress) -> tuple[Addresses, int]:
+    """Which addresses repeat, and how many records there are. Finds whatever makes the file useless
+    (a damaged gzip, say) before anything is stored."""
+    addresses = Addresses()
+    total = 0
+    for record in table.records():
+        total += 1
+        email = reading.address(record)
+        if email is not None:
+            addresses.add(email)
+        if not total % 5000:
+            progress("looking through the rows", total)
+    addresses.close()
+    return addresses, total
+
+
+def _second_pass(
+    db: Database,
+    table: Table,
+    reading: Understanding,
+    addresses: Addresses,
+    total: int,
+    origin: Origin,
+    errors: ErrorFile,
+    count: _Count,
+    progress: Progress,
+    home: Home,
+) -> None:
+    size = home.settings.audience.batch
+    batch: list[Group] = []
+
+    def flush() -> None:
+        if batch:
+            merged = merge_groups(db, batch, origin)
+            count.add(merged)
+            for group in merged.erased:
+                errors.add(_erased(group), ())
+            batch.clear()
+
+    def again(record: Record) -> LeadRecord | None:
+        item = reading.read(record)
+        return None if item is None else item.record
+
+    with Aside(addresses.repeats) as aside:
+        for number, record in enumerate(table.records(), 1):
+            if not number % 500:
+                progress("importing rows", number, total)
+            item = reading.read(record)
+            if item is None:
+                continue
+            count.rows += 1
+            _report(errors, item)
+            if item.record is None:
+                count.rejected += 1
+            elif item.record.email in addresses:
+                aside.put(item.record.email, record)
+            else:
+                batch.append(Group(item.record))
+                if len(batch) >= size:
+                    flush()
+        for group in aside.groups(again):
+            batch.append(group)
+            if len(batch) >= size:
+                flush()
+        flush()
+    progress("importing rows", total, total)
+
+
+def _report(errors: ErrorFile, item: Understood) -> None:
+    for error in item.errors:
+        errors.add(error, item.cells)
+
+
+def _erased(group: Group) -> RowError:
+    """Says nothing of the person: not even the address is kept."""
+    more = f" (and {group.rows - 1} more rows of it)" if group.rows > 1 else ""
+    return RowError(
+        group.record.row,
+        group.record.line,
+        "",
+        "",
+        "erased",
+        f"this person asked to be erased: not stored again{more}",
+    )
+
+
+def _key(home: Home, dry_run: bool) -> bytes:
+    """A dry run makes no secret either: without one there is nothing suppressed to find."""
+    if dry_run and not (home.path / "secrets" / "suppression.key").exists():
+        return bytes(32)
+    return home.secret("suppression.key")
+
+
+def _said(columns: Columns) -> dict[str, str]:
+    return {name: found.value for name, found in zip(columns.names, columns.fields, strict=True)}
+
+
+__all__: Sequence[str] = ("Difference", "ImportReport", "import_leads")
