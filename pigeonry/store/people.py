@@ -55,14 +55,10 @@ def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
         return found
     messages = list(session.scalars(select(Message).where(Message.lead_id == lead.id)))
     ids = [message.id for message in messages]
-    subjects = {
-        variant_id: subject
-        for variant_id, subject in session.execute(
-            select(Variant.id, Variant.subject).where(
-                Variant.id.in_([message.variant_id for message in messages])
-            )
-        )
-    }
+    written = select(Variant.id, Variant.subject).where(
+        Variant.id.in_([message.variant_id for message in messages])
+    )
+    subjects: dict[int, str] = {row.id: row.subject for row in session.execute(written)}
     return found | {
         "consents": _rows(session, select(Consent).where(Consent.lead_id == lead.id)),
         "segment": _rows(session, select(SegmentMember).where(SegmentMember.lead_id == lead.id)),
