@@ -6,16 +6,17 @@ Claiming, fencing and recording a hand-over live in `store.handovers`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pigeonry.domain import Copy, Language
 from pigeonry.domain.message import MessageState, PlannedMessage
 from pigeonry.errors import NotFound, Refused
-from pigeonry.store.models import Campaign, Lead, Message, MessageAttempt
+from pigeonry.store.models import Campaign, Lead, Message, MessageAttempt, Variant
 from pigeonry.store.session import Session
 
 _UNIQUE = ("lead_id", "campaign_id", "step", "occurrence")
@@ -35,6 +36,15 @@ class UncertainMessage:
     reason: str
     send_key: str
     handover_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantText:
+    """What a mail is rendered from."""
+
+    copy: Copy
+    language: Language
+    arm: str
 
 
 def plan(session: Session, rows: Sequence[PlannedMessage], at: datetime) -> int:
@@ -89,6 +99,19 @@ def counts(
         query = query.where(Message.wave == wave)
     found = {MessageState(state): number for state, number in session.execute(query)}
     return {state: found.get(state, 0) for state in MessageState}
+
+
+def texts(session: Session, variant_ids: Collection[int]) -> dict[int, VariantText]:
+    """The words of these variants."""
+    rows = session.scalars(select(Variant).where(Variant.id.in_(sorted(variant_ids))))
+    return {
+        row.id: VariantText(
+            Copy(row.subject, row.preheader, row.hook, tuple(row.body), row.cta),
+            Language(row.language),
+            row.arm,
+        )
+        for row in rows
+    }
 
 
 def uncertain(

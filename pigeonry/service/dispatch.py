@@ -1,0 +1,377 @@
+"""One sender at work on one campaign: lanes that hand over, and one thread that fences and records.
+
+A message is fenced and that is committed before its first byte leaves; what came of it is recorded with
+the fence of the next ones in one transaction, so several lanes share a commit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pigeonry.config import Settings
+from pigeonry.delivery import guard
+from pigeonry.delivery.headers import UnsafeHeader
+from pigeonry.delivery.links import Links
+from pigeonry.delivery.render import CompiledMail, Recipient, compile_mail
+from pigeonry.domain import Brief, ConsentBasis
+from pigeonry.domain.message import HandOver, MessageState, Outcome, OutgoingMessage, Sender
+from pigeonry.domain.progress import Progress
+from pigeonry.errors import OutsideFailure, PigeonryError
+from pigeonry.service.reconcile import reconcile
+from pigeonry.store import campaigns, fence, handovers, messages, reaping
+from pigeonry.store.fence import Verdict
+from pigeonry.store.handovers import Claim
+from pigeonry.store.session import Database, Session
+
+Clock = Callable[[], datetime]
+
+# A fenced mail may not wait longer than this for its first byte (reliability, G3): a process that was
+# paused between the two gives the message back instead.
+FENCE_SECONDS = 2.0
+_CHANNEL_TRIES = 4  # in a row, 1, 2, 4 s apart, before a channel counts as down
+_STORE_TRIES = 3
+_POLL = 0.25  # seconds between looks at a stop, a pause or somebody else's lease
+_RECONCILE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    claim: Claim
+    mail: OutgoingMessage
+    zones: Sequence[ZoneInfo]  # where the lead may live
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """What became of a hand-over. `late`: it was given back before the channel saw it."""
+
+    claim: Claim
+    result: HandOver
+    started_at: datetime
+    finished_at: datetime
+    late: bool = False
+    bug: Exception | None = None
+
+
+@dataclass
+class Dispatch:
+    """One sender at work on one campaign."""
+
+    db: Database
+    settings: Settings
+    campaign_id: int
+    wave: int | None
+    sender: Sender
+    owner: str
+    brief: Brief
+    links: Links
+    clock: Clock
+    progress: Progress
+    stop: threading.Event
+    lanes: int
+    patience: float
+    handed_over: int = 0
+    _queue: deque[_Ready] = field(default_factory=deque)
+    _compiled: dict[int, CompiledMail] = field(default_factory=dict)
+    _halted: bool = False  # the campaign is paused or cancelled
+    _down: int = 0  # times in a row that the channel was down
+    _down_until: float = 0.0
+    _reconcile_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        sending = self.settings.sending
+        self._pacer = guard.Pacer(sending.per_second)
+        self._quiet = guard.quiet_hours(sending.quiet_from, sending.quiet_to)
+        self._gate = fence.Gate(
+            max_seconds=self.sender.max_seconds,
+            cap=sending.frequency_cap,
+            cap_days=guard.FREQUENCY_DAYS,
+            channel=self.sender.name,
+        )
+        with self.db.read() as session:
+            counts = messages.counts(session, self.campaign_id, wave=self.wave)
+        self._total = sum(counts.values())
+        self._done = self._total - sum(
+            counts[state]
+            for state in (MessageState.PLANNED, MessageState.CLAIMED, MessageState.HANDING_OVER)
+        )
+
+    def run(self) -> None:
+        """Until nothing is left, a stop, or a pause. Every hand-over under way is recorded first, also
+        when an error or Ctrl-C ends it."""
+        flying: dict[Future[_Landed], Claim] = {}
+        with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
+            try:
+                self._loop(pool, flying)
+            finally:
+                wait(flying)
+                self._record_and_fence([future.result() for future in flying], room=0)
+
+    def _loop(self, pool: ThreadPoolExecutor, flying: dict[Future[_Landed], Claim]) -> None:
+        idle_since: float | None = None
+        while True:
+            landed = self._landed(flying)
+            going = self._going()
+            if going and not self._queue and not self._is_down():
+                if not flying:
+                    self._reconcile()
+                self._claim()
+            room = self.lanes - len(flying) if going else 0
+            cleared, fenced_at = self._record_and_fence(landed, room)
+            for ready in cleared:
+                flying[pool.submit(self._hand_over, ready, fenced_at)] = ready.claim
+            self._judge(landed)
+            if landed or cleared:
+                idle_since = None
+            if flying:
+                continue
+            if not self._going():
+                return
+            if not self._queue or self._is_down():
+                idle_since = idle_since or time.monotonic()
+                if not self._wait_for_more(time.monotonic() - idle_since):
+                    return
+
+    def _going(self) -> bool:
+        return not self.stop.is_set() and not self._halted
+
+    def _is_down(self) -> bool:
+        return time.monotonic() < self._down_until
+
+    def _landed(self, flying: dict[Future[_Landed], Claim]) -> list[_Landed]:
+        """What has come back. Waits when no lane is free or there is nothing to use one for."""
+        if not flying:
+            return []
+        nothing_to_do = not self._queue or self._is_down() or not self._going()
+        if len(flying) == self.lanes or nothing_to_do:
+            wait(flying, return_when=FIRST_COMPLETED)
+        elif (pause := self._pacer.wait(time.monotonic())) > 0:
+            wait(flying, pause, return_when=FIRST_COMPLETED)
+        done = [future for future in flying if future.done()]
+        for future in done:
+            del flying[future]
+        return [future.result() for future in done]
+
+    def _claim(self) -> None:
+        settings, now = self.settings.sending, self.clock()
+        with self.db.write() as session:
+            claims = handovers.claim(
+                session,
+                campaign_id=self.campaign_id,
+                owner=self.owner,
+                now=now,
+                lease_seconds=settings.lease_seconds,
+                limit=settings.batch,
+                wave=self.wave,
+            )
+            new = {claim.variant_id for claim in claims} - self._compiled.keys()
+            texts = messages.texts(session, new) if new else {}
+        for variant_id, text in texts.items():
+            try:
+                self._compiled[variant_id] = compile_mail(
+                    text.copy, self.brief, text.language, campaign_id=self.campaign_id, arm=text.arm
+                )
+            except PigeonryError as error:
+                error.where = f"campaign {self.campaign_id}, variant {variant_id}: {error.where}"
+                raise
+        for claim in claims:
+            self._prepare(claim, now)
+
+    def _prepare(self, claim: Claim, now: datetime) -> None:
+        basis = ConsentBasis(claim.basis) if claim.basis else ConsentBasis.EXPRESS
+        recipient = Recipient(claim.lead_id, claim.email, claim.first_name, claim.last_name, basis)
+        try:
+            mail = self._compiled[claim.variant_id].render(
+                recipient, self.links, send_key=claim.send_key, at=now
+            )
+        except UnsafeHeader as error:
+            with self.db.write() as session:
+                handovers.refuse(
+                    session, claim, owner=self.owner, reason=f"{error.where}: {error.what}"
+                )
+            self._done += 1
+            return
+        zones: Sequence[ZoneInfo] = ()
+        if self._quiet is not None:
+            zones = guard.zones(
+                claim.timezone, claim.country, self.settings.audience.default_country
+            )
+        self._queue.append(_Ready(claim, mail, zones))
+
+    def _record_and_fence(self, landed: list[_Landed], room: int) -> tuple[list[_Ready], float]:
+        """One transaction: what came back is written down, and the next ones pass the last gate."""
+        take = 0
+        if room and self._queue and not self._is_down():
+            pause = self._pacer.wait(time.monotonic())
+            if pause > 0 and not landed:
+                self.stop.wait(min(pause, _POLL))
+                pause = self._pacer.wait(time.monotonic())
+            # With a cap on the pace every hand-over has a moment of its own.
+            take = 0 if pause > 0 else 1 if self.settings.sending.per_second else room
+        if not landed and not take:
+            return [], 0.0
+        last: OutsideFailure | None = None
+        for _ in range(_STORE_TRIES):
+            queue = deque(self._queue)
+            try:
+                fenced_at = _awake()
+                with self.db.write() as session:
+                    for item in sorted(landed, key=lambda item: item.claim.id):
+                        self._record(session, item)
+                    cleared, halted = self._fence(session, queue, take)
+            except OutsideFailure as error:
+                last = error
+                self.stop.wait(_POLL)
+                continue
+            self._queue = queue
+            self._halted = self._halted or halted
+            for _ready in cleared:
+                self._pacer.take(time.monotonic())
+            return cleared, fenced_at
+        assert last is not None
+        raise last
+
+    def _fence(
+        self, session: Session, queue: deque[_Ready], take: int
+    ) -> tuple[list[_Ready], bool]:
+        cleared: list[_Ready] = []
+        now = self.clock()
+        lease = timedelta(seconds=self.settings.sending.lease_seconds)
+        while queue and len(cleared) < take:
+            ready = queue[0]
+            until = guard.quiet_until(now, self._quiet, ready.zones)
+            if until is not None:
+                handovers.defer(
+                    session, ready.claim, owner=self.owner, until=until, reason="quiet hours"
+                )
+                queue.popleft()
+                continue
+            verdict = fence.fence(session, ready.claim, owner=self.owner, now=now, gate=self._gate)
+            if verdict is Verdict.LEASE:
+                handovers.renew(session, owner=self.owner, until=now + lease)
+                verdict = fence.fence(
+                    session, ready.claim, owner=self.owner, now=now, gate=self._gate
+                )
+            if verdict is Verdict.PAUSED:
+                return cleared, True
+            queue.popleft()
+            if verdict is Verdict.GO:
+                cleared.append(ready)
+            elif verdict is Verdict.CANCELLED:
+                self._done += 1
+        return cleared, False
+
+    def _hand_over(self, ready: _Ready, fenced_at: float) -> _Landed:
+        started = self.clock()
+        bug: Exception | None = None
+        if _awake() - fenced_at > FENCE_SECONDS:
+            reason = "this process was paused between the fence and the hand-over"
+            result = HandOver(Outcome.RETRY, reason=reason, channel_down=True)
+            return _Landed(ready.claim, result, started, self.clock(), late=True)
+        try:
+            result = self.sender.hand_over(ready.mail)
+        except UnsafeHeader as error:
+            result = HandOver(Outcome.REFUSED, reason=str(error))
+        except Exception as error:  # a sender's bug: recorded as unknown, then raised
+            bug = error
+            result = HandOver(Outcome.UNKNOWN, reason=f"{type(error).__name__}: {error}"[:200])
+        return _Landed(ready.claim, result, started, self.clock(), bug=bug)
+
+    def _record(self, session: Session, item: _Landed) -> None:
+        result, claim = item.result, item.claim
+        state, reason, not_before = MessageState.UNKNOWN, result.reason, None
+        if result.outcome is Outcome.ACCEPTED:
+            state = MessageState.ACCEPTED
+        elif result.outcome is Outcome.REFUSED:
+            state = MessageState.FAILED
+        elif result.outcome is Outcome.RETRY:
+            tried = claim.attempts + 1
+            state = MessageState.PLANNED
+            if result.channel_down:
+                wait_for = result.retry_after or 0.0
+            elif tried >= self.settings.sending.max_attempts:
+                state = MessageState.FAILED
+                reason = f"gave up after {tried} tries: {result.reason}"
+                wait_for = 0.0
+            else:
+                wait_for = guard.backoff(tried, result.retry_after)
+            if state is MessageState.PLANNED and wait_for:
+                not_before = item.finished_at + timedelta(seconds=wait_for)
+        handovers.record(
+            session,
+            claim,
+            result,
+            owner=self.owner,
+            state=state,
+            reason=reason,
+            not_before=not_before,
+            started_at=item.started_at,
+            finished_at=item.finished_at,
+        )
+
+    def _judge(self, landed: list[_Landed]) -> None:
+        """What the hand-overs that came back say about the channel as a whole."""
+        if not landed:
+            return
+        self.handed_over += sum(not item.late for item in landed)
+        final = sum(
+            item.result.outcome in (Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN)
+            for item in landed
+        )
+        self._done += final
+        self.progress("sending", self._done, self._total)
+        for item in landed:
+            if item.bug is not None:
+                raise item.bug
+        down = [item.result for item in landed if item.result.channel_down and not item.late]
+        if not down:
+            self._down = 0
+            return
+        if self._is_down():
+            return  # others that were under way met the same trouble
+        self._down += 1
+        pause = max(2.0 ** (self._down - 1), *(item.retry_after or 0.0 for item in down))
+        self._down_until = time.monotonic() + pause
+        if self._down >= _CHANNEL_TRIES or pause > self.patience:
+            raise OutsideFailure(
+                f"the {self.sender.name} channel takes no mail: {down[-1].reason}",
+                where=f"campaign {self.campaign_id}",
+                fix="mend that and run the same command again: what was sent is kept, "
+                "and nothing is sent twice",
+                transient=True,
+            )
+
+    def _reconcile(self) -> None:
+        if time.monotonic() >= self._reconcile_at:
+            reconcile(self.db, self.settings, self.sender, now=self.clock())
+            self._reconcile_at = time.monotonic() + _RECONCILE_SECONDS
+
+    def _wait_for_more(self, idle: float) -> bool:
+        """False when nothing will come that is worth waiting for."""
+        if self._is_down():
+            self.stop.wait(min(self._down_until - time.monotonic(), _POLL))
+            return True
+        now = self.clock()
+        with self.db.read() as session:
+            due = reaping.next_due(session, self.campaign_id, now=now, wave=self.wave)
+            state = campaigns.get(session, self.campaign_id).state
+        if due is None or state in ("paused", "cancelled"):
+            return False
+        left = (due - now).total_seconds()
+        if left > self.patience - idle or idle > self.patience:
+            return False
+        self.stop.wait(min(max(left, 0.01), _POLL))
+        return True
+
+
+def _awake() -> float:
+    """Seconds on a clock that also counts while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)

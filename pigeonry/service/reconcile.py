@@ -1,0 +1,85 @@
+"""Takes back what dead senders held and settles unknown messages by evidence, never by sending again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pigeonry.config import Settings
+from pigeonry.domain.message import MessageState, Sender
+from pigeonry.service.owners import is_dead
+from pigeonry.store import reaping
+from pigeonry.store.session import Database
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """`returned` claims went back to planned; unknown messages became accepted, planned or parked."""
+
+    returned: int = 0
+    unknown: int = 0
+    accepted: int = 0
+    planned: int = 0
+    parked: int = 0
+
+
+def reconcile(db: Database, settings: Settings, sender: Sender, *, now: datetime) -> Reconciled:
+    """Reap, then settle what can be settled. Safe to run at any time, by anybody.
+
+    An unknown message is accepted when an event or the channel itself shows it, planned again when the
+    channel shows that it was certainly not accepted, and parked for a person when the quarantine is
+    over and nobody can know.
+    """
+    quarantine = settings.sending.quarantine_seconds
+    with db.read() as session:
+        held = reaping.owners(session)
+    dead = [owner for owner in held if is_dead(owner)]
+    reaped = reaping.Reaped(0, 0)
+    if held:
+        with db.write() as session:
+            reaped = reaping.reap(session, now=now, quarantine_seconds=quarantine, dead=dead)
+    counts = {MessageState.ACCEPTED: 0, MessageState.PLANNED: 0, MessageState.PARKED: 0}
+    after = 0
+    while True:
+        with db.read() as session:
+            page = reaping.unsettled(session, after_id=after, limit=_PAGE)
+        if not page:
+            break
+        after = page[-1].id
+        found = [
+            (message, *verdict)
+            for message in page
+            if (verdict := _verdict(message, sender, now, quarantine)) is not None
+        ]
+        if found:
+            with db.write() as session:
+                for message, state, reason in found:
+                    counts[state] += reaping.settle(
+                        session, message, state=state, reason=reason, now=now
+                    )
+    return Reconciled(
+        returned=reaped.returned,
+        unknown=reaped.unknown,
+        accepted=counts[MessageState.ACCEPTED],
+        planned=counts[MessageState.PLANNED],
+        parked=counts[MessageState.PARKED],
+    )
+
+
+def _verdict(
+    message: reaping.Unsettled, sender: Sender, now: datetime, quarantine: float
+) -> tuple[MessageState, str] | None:
+    if message.proven:
+        return MessageState.ACCEPTED, "an event of the provider shows that it was accepted"
+    # Only the channel that it left by can know.
+    known = sender.evidence(message.send_key) if message.channel == sender.name else None
+    if known is True:
+        return MessageState.ACCEPTED, f"found by looking at what {sender.name} has"
+    if known is False:
+        return MessageState.PLANNED, f"{sender.name} certainly has not got it"
+    left = message.handover_at or now
+    if left + timedelta(seconds=quarantine) <= now:
+        return MessageState.PARKED, "nobody can know whether it was accepted: a person has to say"
+    return None

@@ -1,0 +1,229 @@
+"""Whose a message is on its way out: claimed under a lease, given back, and what a hand-over proved.
+
+Each function is one step inside the caller's transaction. The last gate is `store.fence`; taking back what
+a dead sender held is `store.reaping`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, insert, or_, select, update
+
+from pigeonry.domain.message import HandOver, MessageState
+from pigeonry.store.leads import restrictive_first
+from pigeonry.store.models import (
+    Consent,
+    Lead,
+    Message,
+    MessageAttempt,
+)
+from pigeonry.store.session import Session
+
+_MESSAGE: Any = Message.__table__
+_ATTEMPT: Any = MessageAttempt.__table__
+_UNPROVEN = (
+    MessageState.HANDING_OVER.value,
+    MessageState.UNKNOWN.value,
+    MessageState.PARKED.value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message that is ours until `lease_until`, with what rendering it needs of its lead."""
+
+    id: int
+    lead_id: int
+    variant_id: int
+    send_key: str
+    epoch: int
+    attempts: int
+    email: str
+    first_name: str
+    last_name: str
+    country: str
+    timezone: str
+    basis: str  # of the consent that counts now; "" without one
+    lease_until: datetime
+
+
+def claim(
+    session: Session,
+    *,
+    campaign_id: int,
+    owner: str,
+    now: datetime,
+    lease_seconds: float,
+    limit: int,
+    wave: int | None = None,
+) -> list[Claim]:
+    """Take up to `limit` planned messages that are due. Two owners never get the same one."""
+    due = select(Message.id).where(
+        Message.campaign_id == campaign_id,
+        Message.state == MessageState.PLANNED.value,
+        or_(Message.not_before.is_(None), Message.not_before <= now),
+    )
+    if wave is not None:
+        due = due.where(Message.wave == wave)
+    due = due.order_by(Message.id).limit(limit).with_for_update(skip_locked=True)
+    ids = list(session.scalars(due))
+    if not ids:
+        return []
+    until = now + timedelta(seconds=lease_seconds)
+    session.execute(
+        update(_MESSAGE)
+        .where(_MESSAGE.c.id.in_(ids))
+        .values(
+            state=MessageState.CLAIMED.value,
+            owner=owner,
+            epoch=_MESSAGE.c.epoch + 1,
+            lease_until=until,
+        )
+    )
+    basis = (
+        select(Consent.basis)
+        .where(Consent.lead_id == Lead.id, Consent.purpose == "marketing")
+        .order_by(Consent.at.desc(), restrictive_first(), Consent.id.desc())
+        .limit(1)
+        .correlate(Lead)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(
+            Message.id,
+            Message.lead_id,
+            Message.variant_id,
+            Message.send_key,
+            Message.epoch,
+            Message.attempts,
+            Lead.email,
+            Lead.first_name,
+            Lead.last_name,
+            Lead.country,
+            Lead.timezone,
+            func.coalesce(basis, "").label("basis"),
+        )
+        .join(Lead, Lead.id == Message.lead_id)
+        .where(Message.id.in_(ids))
+        .order_by(Message.id)
+    )
+    return [Claim(**row, lease_until=until) for row in rows.mappings()]
+
+
+def record(
+    session: Session,
+    claimed: Claim,
+    result: HandOver,
+    *,
+    owner: str,
+    state: MessageState,
+    reason: str,
+    not_before: datetime | None,
+    started_at: datetime,
+    finished_at: datetime,
+) -> bool:
+    """Write down what a hand-over proved, and the attempt. False: somebody settled it meanwhile.
+
+    `state` is ACCEPTED, FAILED, UNKNOWN or PLANNED. A definite result also counts when the reaper had
+    already called the message unknown, as long as nobody has claimed it again (same epoch). A try
+    that failed because the whole channel was down is not counted as one.
+    """
+    counted = 0 if result.channel_down else 1
+    session.execute(
+        insert(_ATTEMPT).values(
+            message_id=claimed.id,
+            owner=owner,
+            outcome=result.outcome.value,
+            reason=result.reason,
+            provider_id=result.provider_id,
+            started_at=started_at,
+            finished_at=finished_at,
+        )
+    )
+    values: dict[str, Any] = {
+        "state": state.value,
+        "reason": reason,
+        "attempts": claimed.attempts + counted,
+        "not_before": not_before,
+        "lease_until": None,
+    }
+    if state is MessageState.ACCEPTED:
+        values |= {"accepted_at": finished_at, "provider_id": result.provider_id}
+    changed = session.execute(
+        update(_MESSAGE)
+        .where(
+            _MESSAGE.c.id == claimed.id,
+            _MESSAGE.c.epoch == claimed.epoch,
+            _MESSAGE.c.owner == owner,
+            _MESSAGE.c.state.in_(_UNPROVEN),
+        )
+        .values(**values)
+    )
+    if changed.rowcount == 1:  # type: ignore[attr-defined]
+        return True
+    if state is MessageState.ACCEPTED and result.provider_id:
+        # An event came before our own answer did: only the provider's id is still missing.
+        session.execute(
+            update(_MESSAGE)
+            .where(_MESSAGE.c.id == claimed.id, _MESSAGE.c.provider_id == "")
+            .values(provider_id=result.provider_id)
+        )
+    return False
+
+
+def defer(
+    session: Session, claimed: Claim, *, owner: str, until: datetime | None, reason: str
+) -> bool:
+    """A claim that may not leave yet goes back to planned. Nothing was handed over."""
+    return leave_claim(
+        session, claimed, owner, state=MessageState.PLANNED.value, not_before=until, reason=reason
+    )
+
+
+def refuse(session: Session, claimed: Claim, *, owner: str, reason: str) -> bool:
+    """A claim that can never leave (its address cannot stand in a mail) fails without a hand-over."""
+    return leave_claim(session, claimed, owner, state=MessageState.FAILED.value, reason=reason)
+
+
+def renew(session: Session, *, owner: str, until: datetime) -> None:
+    """A longer lease for every claim that is still the owner's."""
+    session.execute(
+        update(_MESSAGE)
+        .where(_MESSAGE.c.owner == owner, _MESSAGE.c.state == MessageState.CLAIMED.value)
+        .values(lease_until=until)
+    )
+
+
+def release(session: Session, *, owner: str) -> int:
+    """Give back every claim of an owner that was not handed over."""
+    return return_claims(session, _MESSAGE.c.owner == owner)
+
+
+def mine(claimed: Claim, owner: str, state: MessageState) -> Any:
+    return and_(
+        _MESSAGE.c.id == claimed.id,
+        _MESSAGE.c.state == state.value,
+        _MESSAGE.c.owner == owner,
+        _MESSAGE.c.epoch == claimed.epoch,
+    )
+
+
+def leave_claim(session: Session, claimed: Claim, owner: str, **values: Any) -> bool:
+    changed = session.execute(
+        update(_MESSAGE)
+        .where(mine(claimed, owner, MessageState.CLAIMED))
+        .values(owner="", lease_until=None, **values)
+    )
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def return_claims(session: Session, which: Any) -> int:
+    changed = session.execute(
+        update(_MESSAGE)
+        .where(_MESSAGE.c.state == MessageState.CLAIMED.value, which)
+        .values(state=MessageState.PLANNED.value, owner="", lease_until=None)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,154 @@
+"""Taking back what a dead or silent sender held, and settling what nobody reported."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
+
+from pigeonry.domain.message import MessageState
+from pigeonry.store.handovers import return_claims
+from pigeonry.store.models import Event, Message, MessageAttempt
+from pigeonry.store.session import Session
+
+_MESSAGE: Any = Message.__table__
+_ATTEMPT: Any = MessageAttempt.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An unknown message, and whether an event of the provider already proves that it was accepted."""
+
+    id: int
+    send_key: str
+    channel: str
+    handover_at: datetime | None
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    returned: int  # claims that went back to planned
+    unknown: int  # hand-overs whose outcome nobody will report
+
+
+def owners(session: Session) -> list[str]:
+    """Who holds claims or hand-overs now."""
+    held = (MessageState.CLAIMED.value, MessageState.HANDING_OVER.value)
+    return list(session.scalars(select(Message.owner).where(Message.state.in_(held)).distinct()))
+
+
+def reap(
+    session: Session, *, now: datetime, quarantine_seconds: float, dead: Collection[str]
+) -> Reaped:
+    """Take back what nobody will finish.
+
+    Claims whose lease is over, or whose owner is dead, are planned again. Hand-overs become unknown
+    when their owner is dead, or when lease and quarantine are over: until then a paused process could
+    still send.
+    """
+    gone = _MESSAGE.c.owner.in_(sorted(dead)) if dead else literal(False)
+    returned = return_claims(session, or_(gone, _MESSAGE.c.lease_until <= now))
+    over = now - timedelta(seconds=quarantine_seconds)
+    lost = (
+        session.execute(
+            select(Message.id, Message.owner, Message.handover_at)
+            .where(
+                Message.state == MessageState.HANDING_OVER.value,
+                or_(gone, Message.lease_until <= over),
+            )
+            .with_for_update(skip_locked=True)
+        )
+        .tuples()
+        .all()
+    )
+    reason = "its sender ended between hand-over and answer"
+    for message_id, owner, handover_at in lost:
+        session.execute(
+            update(_MESSAGE)
+            .where(
+                _MESSAGE.c.id == message_id,
+                _MESSAGE.c.state == MessageState.HANDING_OVER.value,
+                _MESSAGE.c.owner == owner,
+            )
+            .values(state=MessageState.UNKNOWN.value, reason=reason)
+        )
+        session.execute(
+            insert(_ATTEMPT).values(
+                message_id=message_id,
+                owner=owner,
+                outcome="unknown",
+                reason=reason,
+                provider_id="",
+                started_at=handover_at or now,
+                finished_at=None,
+            )
+        )
+    return Reaped(returned=returned, unknown=len(lost))
+
+
+def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[Unsettled]:
+    """Unknown messages by id; pass the last id to get the page after it."""
+    rows = session.execute(
+        select(
+            Message.id,
+            Message.send_key,
+            Message.channel,
+            Message.handover_at,
+            or_(Message.status != "", exists().where(Event.message_id == Message.id)),
+        )
+        .where(Message.state == MessageState.UNKNOWN.value, Message.id > after_id)
+        .order_by(Message.id)
+        .limit(limit)
+    )
+    return [Unsettled(*row) for row in rows]
+
+
+def settle(
+    session: Session, message: Unsettled, *, state: MessageState, reason: str, now: datetime
+) -> bool:
+    """An unknown message becomes accepted, planned (it certainly was not accepted) or parked."""
+    values: dict[str, Any] = {"state": state.value, "reason": reason, "lease_until": None}
+    if state is MessageState.ACCEPTED:
+        values["accepted_at"] = message.handover_at or now
+    if state is MessageState.PLANNED:
+        values["owner"] = ""
+    changed = session.execute(
+        update(_MESSAGE)
+        .where(
+            _MESSAGE.c.id == message.id,
+            _MESSAGE.c.state == MessageState.UNKNOWN.value,
+            _MESSAGE.c.send_key == message.send_key,
+        )
+        .values(**values)
+    )
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def next_due(
+    session: Session, campaign_id: int, *, now: datetime, wave: int | None = None
+) -> datetime | None:
+    """When a message of the campaign may be claimed next: a planned one that waits, or the end of
+    somebody's lease. None: nothing will come by waiting."""
+    query = select(
+        func.min(Message.not_before).filter(Message.state == MessageState.PLANNED.value),
+        func.min(Message.lease_until).filter(
+            or_(
+                Message.state == MessageState.CLAIMED.value,
+                and_(Message.state == MessageState.HANDING_OVER.value, Message.lease_until > now),
+            )
+        ),
+        func.count().filter(
+            Message.state == MessageState.PLANNED.value, Message.not_before.is_(None)
+        ),
+    ).where(Message.campaign_id == campaign_id)
+    if wave is not None:
+        query = query.where(Message.wave == wave)
+    waiting, leased, ready = session.execute(query).one()
+    if ready:
+        return now
+    moments = [moment for moment in (waiting, leased) if moment is not None]
+    return min(moments) if moments else None
