@@ -1,0 +1,236 @@
+"""`pigeonry serve` as an operator has it: a real Prefect server and process worker on loopback.
+
+Talks to the server over its HTTP API only, so that nothing of ours is trusted to report on itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+BRIEF = "examples/briefs/course-provider.toml"  # relative: the deployment's pull step makes it mean the same
+LEADS = 60
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Served:
+    home: Path
+    api: httpx.Client
+    env: dict[str, str]
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        found = {d["name"]: d for d in self.post("/deployments/filter", {})}
+        return found[name]
+
+    def post(self, path: str, body: Any) -> Any:
+        answer = self.api.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def start(self, name: str, **parameters: Any) -> str:
+        made = self.post(
+            f"/deployments/{self.deployment(name)['id']}/create_flow_run",
+            {"parameters": {"home": str(self.home), **parameters}},
+        )
+        return str(made["id"])
+
+    def state(self, run: str) -> str:
+        answer = self.api.get(f"/flow_runs/{run}").json()["state"]
+        if answer["type"] in ("FAILED", "CRASHED", "CANCELLED"):
+            raise AssertionError(f"{answer['name']}: {answer['message']}\n{self.logs(run)}")
+        return str(answer["type"])
+
+    def logs(self, run: str) -> str:
+        rows = self.post("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
+        return "\n".join(row["message"] for row in rows)
+
+    def artifacts(self) -> dict[str, Any]:
+        rows = self.post("/artifacts/latest/filter", {})
+        return {row["key"]: row["data"] for row in rows}
+
+    def pigeonry(self, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "pigeonry", "--home", str(self.home), "--json", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=self.env,
+            cwd=ROOT,
+        )
+        found = json.loads(done.stdout.splitlines()[-1])
+        assert isinstance(found, dict)
+        return found
+
+
+def wait_for(what: Callable[[], T], *, seconds: float, about: str) -> T:
+    """The first truthy answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"not within {seconds} s: {about}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def leads(folder: Path) -> Path:
+    path = folder / "leads.csv"
+    rows = [
+        f"person{n}@example.com,Ana,{('designer', 'accountant', 'teacher')[n % 3]},Romania"
+        for n in range(LEADS)
+    ]
+    path.write_text("Email,First Name,Job,Country\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env |= {
+        "PIGEONRY_PREFECT__PORT": str(port),
+        "PIGEONRY_EMBEDDING__BACKEND": "hashing",
+        "PIGEONRY_LLM__LOCAL": "false",
+        "NO_PROXY": "127.0.0.1",
+    }
+    home = folder / "home"
+    log = (folder / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pigeonry", "--home", str(home), "--json", "serve"],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+        env=env,
+        cwd=folder,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()  # printed when everything stands; "" when it ended before
+        log.seek(0)
+        assert line, log.read()[-5000:]
+        said = json.loads(line)
+        assert said["parts"] == ["server", "worker"]
+        with httpx.Client(base_url=said["prefect"], timeout=30, trust_env=False) as api:
+            yield Served(home, api, env)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        log.close()
+    with socket.socket() as probe:  # nothing is left behind on the port
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_every_deployment_of_prefect_yaml_stands_and_none_that_sends_is_scheduled(
+    served: Served,
+) -> None:
+    found = served.post("/deployments/filter", {})
+
+    assert {d["name"] for d in found} == {
+        "campaign",
+        "weekly",
+        "refresh-audience",
+        "drain-events",
+        "learn",
+        "intake",
+    }
+    assert all(d["description"] and d["work_pool_name"] == "pigeonry" for d in found)
+    sending = [d for d in found if "sends-mail" in d["tags"]]
+    assert not any(schedule["active"] for d in sending for schedule in d["schedules"])
+
+
+def test_the_scheduler_creates_runs_and_the_worker_does_them(served: Served) -> None:
+    """Prefect 3.8.8 with SQLAlchemy 2.1 deploys and runs by hand, and never fires a schedule."""
+    drain = served.deployment("drain-events")
+    served.post(
+        f"/deployments/{drain['id']}/schedules",
+        [{"schedule": {"interval": 10}, "active": True}],
+    )
+
+    def done() -> list[Any]:
+        runs = served.post(
+            "/flow_runs/filter",
+            {
+                "deployments": {"id": {"any_": [drain["id"]]}},
+                "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+            },
+        )
+        return [run for run in runs if run["auto_scheduled"]]
+
+    assert wait_for(done, seconds=120, about="a scheduled run of drain-events")
+    for schedule in served.api.get(f"/deployments/{drain['id']}/schedules").json():
+        served.api.delete(f"/deployments/{drain['id']}/schedules/{schedule['id']}")
+
+
+def test_leads_come_in_and_a_campaign_runs_to_its_end_after_a_person_approves_in_prefect(
+    served: Served, tmp_path: Path
+) -> None:
+    intake = served.start("intake", path=str(leads(tmp_path)), consent="express:test")
+    wait_for(lambda: served.state(intake) == "COMPLETED", seconds=90, about="intake")
+    run = served.start("campaign", brief=BRIEF, send=True, until="send_test")
+    wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
+    assert "## " in served.artifacts()["campaign-1-variants"]
+
+    wait_for(
+        lambda: (
+            served.post(
+                f"/flow_runs/{run}/resume",
+                {"run_input": {"approve": True, "by": "the test"}},
+            )["status"]
+            == "ACCEPT"
+        ),
+        seconds=20,
+        about="the run takes the answer",
+    )
+    wait_for(lambda: served.state(run) == "COMPLETED", seconds=90, about="the campaign")
+
+    shown = served.pigeonry("campaign", "show", "1")
+    mails = list((served.home / "outbox").rglob("*.eml"))
+    assert shown["sent"] == len(mails) > 0
+    artifacts = served.artifacts()
+    assert {"segments", "campaign-1-variants", "campaign-1-results"} <= artifacts.keys()
+    results = json.loads(artifacts["campaign-1-results"])
+    assert sum(row["sent"] for row in results) == shown["sent"]
+
+
+def test_an_approval_on_our_side_lets_a_paused_run_go_on(served: Served) -> None:
+    run = served.start("campaign", brief=BRIEF, occurrence="second", send=True, until="assign_test")
+    wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
+
+    served.pigeonry("campaign", "approve", "2", "--by", "a colleague")
+
+    wait_for(lambda: served.state(run) == "COMPLETED", seconds=60, about="the campaign")
+    assert served.pigeonry("campaign", "show", "2")["planned"] > 0
+
+
+def test_prefect_never_sees_a_lead(served: Served) -> None:
+    """Whatever Prefect keeps (parameters, results, artifacts, logs) holds no address of anybody."""
+    kept = b"".join(
+        path.read_bytes() for path in (served.home / "prefect").rglob("*") if path.is_file()
+    )
+    assert b"campaign-1-variants" in kept
+    assert b"person1@example.com" not in kept
+    assert b"@example.com" not in kept.replace(b"@example.com>", b"")
