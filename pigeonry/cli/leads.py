@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pigeonry.cli.common import Output, command_body
-from pigeonry.errors import WrongUse
 
 if TYPE_CHECKING:
-    from pigeonry.domain import ConsentClaim
     from pigeonry.service.leads import ImportReport
 
 _SHOWN = 10
@@ -56,10 +54,10 @@ def import_(
     Without --consent and without a consent column leads are stored, and none of them is mailed.
     Bad rows are listed in a file with their line and reason; they never stop good ones.
     """
-    from pigeonry.service.leads import import_leads
+    from pigeonry.service.leads import import_leads, parse_claim, parse_mapping
 
-    mapping = _mapping(overrides)
-    claim = _claim(consent)
+    mapping = parse_mapping(overrides)
+    claim = parse_claim(consent) if consent is not None else None
     home, database = output.open()
     report = import_leads(
         database,
@@ -164,40 +162,6 @@ def erase(output: Output, email: str) -> None:
         output.say("nothing was stored about this address")
     output.say("a keyed hash of the address stays, so that an import cannot bring it back")
     output.result({"erased": report.found, **report.counts()})
-
-
-def _mapping(overrides: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for text in overrides:
-        column, equals, field = text.rpartition("=")
-        if not equals or not column.strip() or not field.strip():
-            raise WrongUse(
-                f"{text!r} is no mapping",
-                where="--map",
-                fix="write COLUMN=FIELD, for example --map 'Mail address=email'",
-            )
-        found[column.strip()] = field.strip()
-    return found
-
-
-def _claim(text: str | None) -> ConsentClaim | None:
-    """`express:newsletter-form` as a claim; the whole text is its proof."""
-    if text is None:
-        return None
-    from pigeonry.domain import ConsentBasis, ConsentClaim
-
-    basis, _, source = text.partition(":")
-    try:
-        found = ConsentBasis(basis.strip().lower().replace("_", "-"))
-    except ValueError:
-        found = None
-    if found is None or not source.strip():
-        raise WrongUse(
-            f"{text!r} names no legal basis with its source",
-            where="--consent",
-            fix="write express:SOURCE or existing-customer:SOURCE, for example express:newsletter-form",
-        )
-    return ConsentClaim(found, source.strip()[:200])
 
 
 def _say(output: Output, report: ImportReport) -> None:

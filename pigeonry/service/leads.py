@@ -9,7 +9,7 @@ suppression into a grant; an erased address is not stored again.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from audience.headers import Columns, map_columns
 from audience.rows import Limits, Record
 from audience.understand import Understanding, Understood
 from pigeonry.config import Home
-from pigeonry.domain import ConsentClaim, LeadRecord, RowError
+from pigeonry.domain import ConsentBasis, ConsentClaim, LeadRecord, RowError
 from pigeonry.domain.progress import Progress, silent
-from pigeonry.errors import BadInput
+from pigeonry.errors import BadInput, WrongUse
 from pigeonry.service.error_file import ErrorFile
 from pigeonry.service.merging import Difference, Merged, Origin, merge_groups
 from pigeonry.service.repeated import Addresses, Aside, Group
@@ -166,6 +166,40 @@ def import_leads(
     )
 
 
+def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
+    """COLUMN=FIELD pairs as a mapping. The last equals sign counts: a column's name may have one."""
+    found = {}
+    for text in pairs:
+        column, equals, named = text.rpartition("=")
+        if not equals or not column.strip() or not named.strip():
+            raise WrongUse(
+                f"{text!r} is no mapping",
+                where="--map",
+                fix="write COLUMN=FIELD, for example --map 'Mail address=email'",
+            )
+        found[column.strip()] = named.strip()
+    return found
+
+
+def parse_claim(text: str) -> ConsentClaim:
+    """BASIS:SOURCE as a claim, for example `express:newsletter-form`."""
+    basis, _, source = text.partition(":")
+    try:
+        return _claim(ConsentBasis(basis.strip().lower().replace("_", "-")), source.strip())
+    except ValueError as error:
+        raise WrongUse(
+            f"{text!r} names no legal basis with its source",
+            where="--consent",
+            fix="write express:SOURCE or existing-customer:SOURCE, for example express:newsletter-form",
+        ) from error
+
+
+def _claim(basis: ConsentBasis, source: str) -> ConsentClaim:
+    if not source:
+        raise ValueError("no source")
+    return ConsentClaim(basis, source[:200])
+
+
 def _first_pass(table: Table, reading: Understanding, progress: Progress) -> tuple[Addresses, int]:
     """Which addresses repeat, and how many records there are. Finds whatever makes the file useless
     (a damaged gzip, say) before anything is stored."""
@@ -261,6 +295,3 @@ def _key(home: Home, dry_run: bool) -> bytes:
 
 def _said(columns: Columns) -> dict[str, str]:
     return {name: found.value for name, found in zip(columns.names, columns.fields, strict=True)}
-
-
-__all__: Sequence[str] = ("Difference", "ImportReport", "import_leads")
