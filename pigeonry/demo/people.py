@@ -9,154 +9,34 @@ from pigeonry.domain import Language
 
 RO, EN = Language.RO, Language.EN
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 FIRST: Mapping[Language, tuple[str, ...]] = {
-    RO: tuple(
-        [
-            "Andrei",
-            "Mihai",
-            "Alexandru",
-            "Ștefan",
-            "Cristian",
-            "Radu",
-            "Vlad",
-            "Ionuț",
-            "Bogdan",
-            "Sorin",
-            "Dragoș",
-            "Cătălin",
-            "Răzvan",
-            "Tudor",
-            "Matei",
-            "Horia",
-            "Ilie",
-            "Nicolae",
-            "Petru",
-            "Emil",
-            "Ana",
-            "Maria",
-            "Ioana",
-            "Elena",
-            "Andreea",
-            "Raluca",
-            "Gabriela",
-            "Mihaela",
-            "Simona",
-            "Alina",
-            "Oana",
-            "Irina",
-            "Bianca",
-            "Ilinca",
-            "Ruxandra",
-            "Sânziana",
-            "Anca",
-            "Daria",
-            "Teodora",
-        ]
+    RO: _words(
+        "Andrei Mihai Alexandru Ștefan Cristian Radu Vlad Ionuț Bogdan Sorin Dragoș Cătălin "
+        "Răzvan Tudor Matei Horia Ilie Nicolae Petru Emil Ana Maria Ioana Elena Andreea Raluca "
+        "Gabriela Mihaela Simona Alina Oana Irina Bianca Ilinca Ruxandra Sânziana Anca Daria "
+        "Teodora"
     ),
-    EN: tuple(
-        [
-            "James",
-            "Oliver",
-            "Thomas",
-            "Daniel",
-            "Henry",
-            "Samuel",
-            "Peter",
-            "Martin",
-            "Aidan",
-            "Lewis",
-            "Emma",
-            "Olivia",
-            "Grace",
-            "Hannah",
-            "Sophie",
-            "Lucy",
-            "Megan",
-            "Chloe",
-            "Amelia",
-            "Nora",
-            "Zoë",
-            "Liam",
-            "Owen",
-            "Clara",
-            "Ruth",
-            "Ingrid",
-            "Marta",
-            "Jonas",
-            "Felix",
-            "Helena",
-        ]
+    EN: _words(
+        "James Oliver Thomas Daniel Henry Samuel Peter Martin Aidan Lewis Emma Olivia Grace "
+        "Hannah Sophie Lucy Megan Chloe Amelia Nora Zoë Liam Owen Clara Ruth Ingrid Marta Jonas "
+        "Felix Helena"
     ),
 }
 LAST: Mapping[Language, tuple[str, ...]] = {
-    RO: tuple(
-        [
-            "Popescu",
-            "Ionescu",
-            "Dumitrescu",
-            "Stan",
-            "Gheorghe",
-            "Rusu",
-            "Munteanu",
-            "Matei",
-            "Șerban",
-            "Marin",
-            "Tudor",
-            "Dobre",
-            "Barbu",
-            "Nistor",
-            "Florea",
-            "Constantin",
-            "Dinu",
-            "Țăranu",
-            "Preda",
-            "Moldovan",
-            "Bălan",
-            "Ungureanu",
-            "Crișan",
-            "Mureșan",
-            "Lungu",
-            "Cojocaru",
-            "Vasilescu",
-            "Enache",
-            "Sandu",
-            "Ciobanu",
-            "Iftimie",
-            "Pârvu",
-            "Brătescu",
-            "Grigorescu",
-            "Zamfir",
-        ]
+    RO: _words(
+        "Popescu Ionescu Dumitrescu Stan Gheorghe Rusu Munteanu Matei Șerban Marin Tudor Dobre "
+        "Barbu Nistor Florea Constantin Dinu Țăranu Preda Moldovan Bălan Ungureanu Crișan Mureșan "
+        "Lungu Cojocaru Vasilescu Enache Sandu Ciobanu Iftimie Pârvu Brătescu Grigorescu Zamfir"
     ),
-    EN: tuple(
-        [
-            "Smith",
-            "Walker",
-            "Hughes",
-            "Clarke",
-            "Turner",
-            "Bennett",
-            "Foster",
-            "Murphy",
-            "Kelly",
-            "Shaw",
-            "Reid",
-            "Palmer",
-            "Hart",
-            "Dixon",
-            "Byrne",
-            "Novak",
-            "Lindqvist",
-            "Moreau",
-            "Keller",
-            "Sinclair",
-            "Doyle",
-            "Archer",
-            "Whitfield",
-            "O'Brien",
-            "Marsh",
-            "Hale",
-        ]
+    EN: _words(
+        "Smith Walker Hughes Clarke Turner Bennett Foster Murphy Kelly Shaw Reid Palmer Hart "
+        "Dixon Byrne Novak Lindqvist Moreau Keller Sinclair Doyle Archer Whitfield O'Brien Marsh "
+        "Hale"
     ),
 }
 CITIES: Mapping[Language, tuple[tuple[str, str], ...]] = {
