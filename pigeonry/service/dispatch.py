@@ -217,14 +217,15 @@ class Dispatch:
             take = 0 if pause > 0 else 1 if self.settings.sending.per_second else room
         if not landed and not take:
             return [], 0.0
+        # In the order of their ids, as everybody locks them.
+        results = sorted(map(self._result, landed), key=lambda result: result.claim.id)
         last: OutsideFailure | None = None
         for _ in range(_STORE_TRIES):
             queue = deque(self._queue)
             try:
                 fenced_at = _awake()
                 with self.db.write() as session:
-                    for item in sorted(landed, key=lambda item: item.claim.id):
-                        self._record(session, item)
+                    handovers.record(session, results, owner=self.owner)
                     cleared, halted = self._fence(session, queue, take)
             except OutsideFailure as error:
                 last = error
@@ -284,7 +285,7 @@ class Dispatch:
             result = HandOver(Outcome.UNKNOWN, reason=f"{type(error).__name__}: {error}"[:200])
         return _Landed(ready.claim, result, started, self.clock(), bug=bug)
 
-    def _record(self, session: Session, item: _Landed) -> None:
+    def _result(self, item: _Landed) -> handovers.Recorded:
         result, claim = item.result, item.claim
         state, reason, not_before = MessageState.UNKNOWN, result.reason, None
         if result.outcome is Outcome.ACCEPTED:
@@ -304,16 +305,8 @@ class Dispatch:
                 wait_for = guard.backoff(tried, result.retry_after)
             if state is MessageState.PLANNED and wait_for:
                 not_before = item.finished_at + timedelta(seconds=wait_for)
-        handovers.record(
-            session,
-            claim,
-            result,
-            owner=self.owner,
-            state=state,
-            reason=reason,
-            not_before=not_before,
-            started_at=item.started_at,
-            finished_at=item.finished_at,
+        return handovers.Recorded(
+            claim, result, state, reason, not_before, item.started_at, item.finished_at
         )
 
     def _judge(self, landed: list[_Landed]) -> None:

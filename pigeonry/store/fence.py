@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from pigeonry.domain.message import MessageState
-from pigeonry.store.handovers import Claim, defer, leave_claim, mine
+from pigeonry.store.handovers import Claim, defer, leave_claim
 from pigeonry.store.leads import restrictive_first
 from pigeonry.store.models import Campaign, Consent, Lead, Message, Suppression
 from pigeonry.store.session import Session
@@ -57,24 +57,25 @@ def fence(session: Session, claimed: Claim, *, owner: str, now: datetime, gate: 
 
     Calling it again for the same claim after a commit of unknown fate answers GO again.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
         # Whoever withdraws consent or suppresses holds a lock on the lead's row until the commit
         # (`lock_addresses`; a new consent row does so by its foreign key). SQLite has one writer.
-        session.execute(select(Lead.id).where(Lead.id == claimed.lead_id).with_for_update())
-    window = now - timedelta(days=gate.cap_days)
-    passed = session.execute(
-        update(_MESSAGE)
-        .where(
-            mine(claimed, owner, MessageState.CLAIMED),
-            _MESSAGE.c.lease_until > now + timedelta(seconds=gate.max_seconds),
-            exists().where(Campaign.id == _MESSAGE.c.campaign_id, Campaign.state.not_in(_STOPPED)),
-            ~exists().where(Suppression.address_hash == _MESSAGE.c.address_hash),
-            _consent_state() == "granted",
-            *((_recent(window) < gate.cap,) if gate.cap else ()),
-        )
-        .values(state=MessageState.HANDING_OVER.value, handover_at=now, channel=gate.channel)
+        connection.execute(_LOCK_LEAD, {"of_lead": claimed.lead_id})
+    passed = connection.execute(
+        _FENCE_CAPPED if gate.cap else _FENCE,
+        {
+            "of_id": claimed.id,
+            "of_owner": owner,
+            "of_epoch": claimed.epoch,
+            "at": now,
+            "needed_until": now + timedelta(seconds=gate.max_seconds),
+            "window": now - timedelta(days=gate.cap_days),
+            "cap": gate.cap,
+            "by_channel": gate.channel,
+        },
     )
-    if passed.rowcount == 1:  # type: ignore[attr-defined]
+    if passed.rowcount == 1:
         return Verdict.GO
     return _why_not(session, claimed, owner=owner, now=now, gate=gate)
 
@@ -103,7 +104,7 @@ def _consent_state() -> Any:
     )
 
 
-def _recent(window: datetime) -> Any:
+def _recent(window: Any) -> Any:
     """How many other mails left, or may have left, to the same lead since `window`."""
     other = aliased(Message)
     return (
@@ -176,3 +177,33 @@ def _why_not(session: Session, claimed: Claim, *, owner: str, now: datetime, gat
 def _cancel(session: Session, claimed: Claim, owner: str, reason: str) -> Verdict:
     leave_claim(session, claimed, owner, state=MessageState.CANCELLED.value, reason=reason)
     return Verdict.CANCELLED
+
+
+def _statement(capped: bool) -> Any:
+    """The compare-and-set, built once: building it costs more than running it."""
+    return (
+        update(_MESSAGE)
+        .where(
+            _MESSAGE.c.id == bindparam("of_id"),
+            _MESSAGE.c.state == MessageState.CLAIMED.value,
+            _MESSAGE.c.owner == bindparam("of_owner"),
+            _MESSAGE.c.epoch == bindparam("of_epoch"),
+            _MESSAGE.c.lease_until > bindparam("needed_until"),
+            exists().where(
+                Campaign.id == _MESSAGE.c.campaign_id,
+                *(Campaign.state != state for state in _STOPPED),
+            ),
+            ~exists().where(Suppression.address_hash == _MESSAGE.c.address_hash),
+            _consent_state() == "granted",
+            *((_recent(bindparam("window")) < bindparam("cap"),) if capped else ()),
+        )
+        .values(
+            state=MessageState.HANDING_OVER.value,
+            handover_at=bindparam("at"),
+            channel=bindparam("by_channel"),
+        )
+    )
+
+
+_FENCE, _FENCE_CAPPED = _statement(False), _statement(True)
+_LOCK_LEAD = select(Lead.id).where(Lead.id == bindparam("of_lead")).with_for_update()

@@ -6,11 +6,12 @@ a dead sender held is `store.reaping`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from pigeonry.domain.message import HandOver, MessageState
 from pigeonry.store.leads import restrictive_first
@@ -48,6 +49,54 @@ class Claim:
     timezone: str
     basis: str  # of the consent that counts now; "" without one
     lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A hand-over that came back: what it proved, and what follows for the message.
+
+    `state` is ACCEPTED, FAILED, UNKNOWN or PLANNED (again, not before `not_before`).
+    """
+
+    claim: Claim
+    result: HandOver
+    state: MessageState
+    reason: str
+    not_before: datetime | None
+    started_at: datetime
+    finished_at: datetime
+
+
+# Built once: building a statement costs more than running it.
+_INSERT_ATTEMPT = insert(_ATTEMPT)
+_RECORD = (
+    update(_MESSAGE)
+    .where(
+        _MESSAGE.c.id == bindparam("of_id"),
+        _MESSAGE.c.epoch == bindparam("of_epoch"),
+        _MESSAGE.c.owner == bindparam("of_owner"),
+        or_(*(_MESSAGE.c.state == state for state in _UNPROVEN)),  # executemany takes no IN list
+    )
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("to_reason"),
+        attempts=bindparam("to_attempts"),
+        not_before=bindparam("to_not_before"),
+        accepted_at=bindparam("to_accepted_at"),
+        provider_id=bindparam("to_provider_id"),
+        lease_until=None,
+    )
+)
+_ADD_PROVIDER_ID = (
+    update(_MESSAGE)
+    .where(
+        _MESSAGE.c.id == bindparam("of_id"),
+        _MESSAGE.c.epoch == bindparam("of_epoch"),
+        _MESSAGE.c.state == MessageState.ACCEPTED.value,
+        _MESSAGE.c.provider_id == "",
+    )
+    .values(provider_id=bindparam("to_provider_id"))
+)
 
 
 def claim(
@@ -113,65 +162,50 @@ def claim(
     return [Claim(**row, lease_until=until) for row in rows.mappings()]
 
 
-def record(
-    session: Session,
-    claimed: Claim,
-    result: HandOver,
-    *,
-    owner: str,
-    state: MessageState,
-    reason: str,
-    not_before: datetime | None,
-    started_at: datetime,
-    finished_at: datetime,
-) -> bool:
-    """Write down what a hand-over proved, and the attempt. False: somebody settled it meanwhile.
+def record(session: Session, results: Sequence[Recorded], *, owner: str) -> int:
+    """Write down what hand-overs proved, with an attempt each. Returns how many still were the owner's.
 
-    `state` is ACCEPTED, FAILED, UNKNOWN or PLANNED. A definite result also counts when the reaper had
-    already called the message unknown, as long as nobody has claimed it again (same epoch). A try
-    that failed because the whole channel was down is not counted as one.
+    A definite result also counts when the reaper had already called the message unknown, as long as
+    nobody has claimed it again (same epoch). A try that failed because the whole channel was down is not
+    counted as one.
     """
-    counted = 0 if result.channel_down else 1
-    session.execute(
-        insert(_ATTEMPT).values(
-            message_id=claimed.id,
-            owner=owner,
-            outcome=result.outcome.value,
-            reason=result.reason,
-            provider_id=result.provider_id,
-            started_at=started_at,
-            finished_at=finished_at,
-        )
+    if not results:
+        return 0
+    connection = session.connection()
+    connection.execute(
+        _INSERT_ATTEMPT,
+        [
+            {
+                "message_id": item.claim.id,
+                "owner": owner,
+                "outcome": item.result.outcome.value,
+                "reason": item.result.reason,
+                "provider_id": item.result.provider_id,
+                "started_at": item.started_at,
+                "finished_at": item.finished_at,
+            }
+            for item in results
+        ],
     )
-    values: dict[str, Any] = {
-        "state": state.value,
-        "reason": reason,
-        "attempts": claimed.attempts + counted,
-        "not_before": not_before,
-        "lease_until": None,
-    }
-    if state is MessageState.ACCEPTED:
-        values |= {"accepted_at": finished_at, "provider_id": result.provider_id}
-    changed = session.execute(
-        update(_MESSAGE)
-        .where(
-            _MESSAGE.c.id == claimed.id,
-            _MESSAGE.c.epoch == claimed.epoch,
-            _MESSAGE.c.owner == owner,
-            _MESSAGE.c.state.in_(_UNPROVEN),
-        )
-        .values(**values)
-    )
-    if changed.rowcount == 1:  # type: ignore[attr-defined]
-        return True
-    if state is MessageState.ACCEPTED and result.provider_id:
+    rows = [
+        {
+            "of_id": item.claim.id,
+            "of_epoch": item.claim.epoch,
+            "of_owner": owner,
+            "to_state": item.state.value,
+            "to_reason": item.reason,
+            "to_attempts": item.claim.attempts + (0 if item.result.channel_down else 1),
+            "to_not_before": item.not_before,
+            "to_accepted_at": item.finished_at if item.state is MessageState.ACCEPTED else None,
+            "to_provider_id": item.result.provider_id,
+        }
+        for item in results
+    ]
+    changed = connection.execute(_RECORD, rows, execution_options={"preserve_rowcount": True})
+    if changed.rowcount != len(rows):
         # An event came before our own answer did: only the provider's id is still missing.
-        session.execute(
-            update(_MESSAGE)
-            .where(_MESSAGE.c.id == claimed.id, _MESSAGE.c.provider_id == "")
-            .values(provider_id=result.provider_id)
-        )
-    return False
+        connection.execute(_ADD_PROVIDER_ID, rows)
+    return int(changed.rowcount)
 
 
 def defer(
