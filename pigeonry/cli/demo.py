@@ -27,15 +27,17 @@ def demo(output: Output, examples: Path | None) -> int:
 
     from pigeonry.config import load_home
     from pigeonry.demo.run import EXAMPLES, run_demo
-    from pigeonry.demo.summary import lines, to_json
+    from pigeonry.demo.summary import lines, read, to_json
 
     began = time.monotonic()
     if output.home_path is None and not os.environ.get("PIGEONRY_HOME"):
         output.home_path = Path(".pigeonry-demo")
     home = load_home(output.home_path)
     result = run_demo(home, say=output.say, progress=output.progress, examples=examples or EXAMPLES)
+    seconds = time.monotonic() - began
+    data = read(home, result)
     output.say()
-    for line in lines(home, result, seconds=time.monotonic() - began):
+    for line in lines(data, result, seconds=seconds):
         output.say(line)
-    output.result(to_json(home, result, seconds=time.monotonic() - began))
+    output.result(to_json(data, result, seconds=seconds))
     return 0

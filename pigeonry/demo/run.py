@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pigeonry.config import Home
+from pigeonry.config import Home, load_home
 from pigeonry.demo.simulator import LABEL, answers, mailbox
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
@@ -33,6 +34,7 @@ class DemoResult:
 
     campaigns: tuple[int, ...]
     report: Path
+    outbox: Path
     mails: int
     events: int
 
@@ -57,6 +59,10 @@ def run_demo(
             fix="run this from a checkout, or name the folder with --examples",
         )
     _empty(home)
+    if not (home.models / "e5-small").exists():
+        say("models     not fetched: words stand in for meaning, and the copy library writes")
+        os.environ["PIGEONRY_EMBEDDING__BACKEND"] = "hashing"  # the flows read the home themselves
+        home = load_home(home.path)
     path = str(home.path)
     replies = _Replies(home, leads, say)
     start = datetime.now(UTC) - timedelta(days=12)
@@ -102,7 +108,7 @@ def run_demo(
         )
     finally:
         db.dispose()
-    return DemoResult(tuple(numbers), report, len(replies.seen), replies.events)
+    return DemoResult(tuple(numbers), report, home.outbox, len(replies.seen), replies.events)
 
 
 class _Replies:
@@ -155,7 +161,7 @@ def personas(leads: Path) -> dict[str, str]:
         for row in csv.DictReader(file):
             persona = persona_of(row)
             if persona is not None:
-                found[persona[0].strip().lower()] = persona[1]
+                found[persona[0]] = persona[1]
     return found
 
 

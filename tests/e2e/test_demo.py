@@ -70,8 +70,20 @@ def test_every_line_about_recipients_calls_them_simulated(demo: Any) -> None:
 
 def test_the_second_campaign_starts_from_what_the_first_taught(demo: Any) -> None:
     first, second = demo.result["campaigns"]
-    assert first["first_wave"] != second["first_wave"]
-    assert second["prior_sends"] > 0
+    assert len({round(arm["probability"], 9) for arm in first["arms"]}) == 1  # nothing was known
+    best = max(first["arms"], key=lambda arm: arm["click_rate"]["estimate"])
+    worst = min(first["arms"], key=lambda arm: arm["click_rate"]["estimate"])
+    chance = {arm["prompt"]: arm["probability"] for arm in second["arms"]}
+    assert best["prompt"] in chance
+    assert chance[best["prompt"]] > 2 / 3  # above the uniform lot of two prompts out of three
+    assert best["waves"]["2"] > worst["waves"]["2"]
+    ((before, after),) = rows(
+        demo,
+        "SELECT (SELECT count(*) FROM posterior), "
+        f"(SELECT count(DISTINCT prompt) FROM variant WHERE campaign_id = {second['campaign']})",
+    )
+    assert before > 0
+    assert after == 2
 
 
 def test_the_report_is_one_page_that_asks_for_nothing_from_outside(demo: Any) -> None:
