@@ -15,6 +15,9 @@ from pigeonry.domain import Event, EventKind, Outcomes, SentMessage
 UNSUBSCRIBE_COST = 2.0
 COMPLAINT_COST = 10.0
 
+# Log of scale (a second to a year, in hours) and shape of a delay curve: least and most.
+_BOUNDS = ((math.log(1 / 3600), math.log(0.2)), (math.log(8760), math.log(5)))
+
 _ARRIVED = frozenset(
     {
         EventKind.DELIVERED,
@@ -121,15 +124,15 @@ def fit_delay(
     delays, ages = np.array(pairs).T
 
     def loss(parameters: np.typing.NDArray[np.float64]) -> float:
-        scale, shape = np.exp(parameters)
+        scale, shape = np.exp(np.clip(parameters, *_BOUNDS))
         z = (delays / scale) ** shape
         density = np.log(shape) + shape * np.log(delays / scale) - np.log(delays) - z
-        seen_by_now = np.log(-np.expm1(-((ages / scale) ** shape)))
+        seen_by_now = np.log(np.maximum(-np.expm1(-((ages / scale) ** shape)), 1e-300))
         # A weak pull towards `before` keeps a fit to very young messages from running away.
         pull = 0.5 * (parameters[0] - math.log(before.scale)) ** 2 / 4 + 0.5 * parameters[1] ** 2
         return float(pull - np.sum(density - seen_by_now))
 
     start = np.array([math.log(max(float(np.median(delays)), 1e-3)), 0.0])
     found = minimize(loss, start, method="Nelder-Mead")
-    scale, shape = np.exp(found.x)
-    return DelayCurve(float(scale), float(np.clip(shape, 0.2, 5.0)))
+    scale, shape = np.exp(np.clip(found.x, *_BOUNDS))
+    return DelayCurve(float(scale), float(shape))

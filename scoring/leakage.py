@@ -49,13 +49,14 @@ def single_auc(values: pd.Series, target: NDArray[np.bool_]) -> float:
     """
     import pandas as pd
 
+    score: NDArray[np.float64]
     if pd.api.types.is_numeric_dtype(values):
         known = values.astype(float)
-        score: NDArray[np.float64] = known.fillna(known.median()).to_numpy(dtype=np.float64)
+        score = np.asarray(known.fillna(known.median()), dtype=np.float64)
     else:
         keys = values.astype(str).to_numpy()
         fold = np.arange(len(keys)) % 5
-        score = np.empty(len(keys), dtype=np.float64)
+        score = np.zeros(len(keys))
         base = target.mean()
         for k in range(5):
             train = fold != k
