@@ -165,9 +165,23 @@ class WaveFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BeliefFacts:
+    """The click rate that was believed of a prompt's text in a segment ("" = all pooled) when a campaign
+    chose its arms; `rate` is a credible interval. `sends` and `clicks` are all there had been by then."""
+
+    prompt: str
+    version: str
+    segment: str
+    rate: Interval
+    sends: int
+    clicks: int
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignFacts:
     """One campaign. `winner` is an arm's letter when the intervals show it to be the best, else "".
-    Money in millionths of `currency`; `model_seconds` is time spent in calls of models."""
+    Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
+    those of all prompts in the lot that chose the arms, on what `prior_sends` earlier mails had shown."""
 
     id: int
     name: str
@@ -204,23 +218,13 @@ class CampaignFacts:
     winner: str = ""
     verdict: str = ""
     mails: tuple[MailFacts, ...] = ()
+    beliefs: tuple[BeliefFacts, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    prior_sends: int = 0
 
     @property
     def title(self) -> str:
         return f"{self.name} ({self.occurrence})" if self.occurrence else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class BeliefFacts:
-    """The click rate that was believed of a prompt in a segment when an earlier campaign chose its arms,
-    and when the later one did. `segment` "" = all segments pooled; intervals are credible intervals."""
-
-    prompt: str
-    segment: str
-    before: Interval
-    after: Interval
-    sends: int
-    clicks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +266,5 @@ class ReportData:
     map: MapFacts | None
     campaigns: tuple[CampaignFacts, ...]
     costs: CostFacts | None
-    beliefs: tuple[BeliefFacts, ...] = ()
     simulated: str = ""
     gaps: Mapping[str, str] = field(default_factory=dict)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pigeonry.domain.experiment import Interval
-from pigeonry.service.report_data import BeliefFacts, CampaignFacts
+from pigeonry.service.report_data import CampaignFacts
 from pigeonry.service.report_svg import (
     MUTED,
     SURFACE,
@@ -17,7 +16,7 @@ from pigeonry.service.report_svg import (
     plain,
     shape,
 )
-from pigeonry.service.report_words import percent, span
+from pigeonry.service.report_words import Change, percent, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,36 +85,47 @@ def cell_rates(campaign: CampaignFacts, tag: str) -> Chart:
     )
 
 
-def belief_moves(beliefs: Sequence[BeliefFacts], tag: str) -> Chart:
-    """Hollow: believed before. Filled, with its interval: believed after."""
+def belief_moves(change: Change, tag: str) -> Chart:
+    """Hollow: believed before, where anything was. Filled, with its interval: believed after."""
+    moves = change.moves
 
     def draw(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
-        prompts = list(dict.fromkeys(belief.prompt for belief in beliefs))
-        for row, belief in enumerate(beliefs):
-            place = prompts.index(belief.prompt)
-            axes.plot([belief.before.estimate, belief.after.estimate], [row + 0.18, row],
-                      color=MUTED, linewidth=1)  # fmt: skip
-            axes.plot(belief.before.estimate, row + 0.18, marker=shape(place), markersize=6,
-                      markerfacecolor="none", color=color(place))  # fmt: skip
-            _error_bar(axes, row, belief.after, place)
+        prompts = list(dict.fromkeys(move.prompt for move in moves))
+        for row, move in enumerate(moves):
+            place = prompts.index(move.prompt)
+            if move.before is not None:
+                axes.plot(
+                    [move.before.estimate, move.after.estimate],
+                    [row + 0.2, row],
+                    color=MUTED,
+                    linewidth=1,
+                )
+                axes.plot(
+                    move.before.estimate,
+                    row + 0.2,
+                    marker=shape(place),
+                    markersize=6,
+                    markerfacecolor="none",
+                    color=color(place),
+                )
+            _error_bar(axes, row, move.after, place)
         categories(
-            axes,
-            [f"{belief.prompt}, {belief.segment or 'all segments'}" for belief in beliefs],
-            narrow,
+            axes, [f"{move.prompt}, {move.segment or 'all segments'}" for move in moves], narrow
         )
         _rate_axis(axes, f"believed click rate{tag}")
 
     return chart(
-        "beliefs",
+        f"beliefs-{change.after.id}",
         f"What was believed of each prompt before and after{tag}",
         "; ".join(
-            f"{belief.prompt}, {belief.segment or 'all segments'}: "
-            f"{percent(belief.before.estimate)} before, {percent(belief.after.estimate)} after{tag}"
-            for belief in beliefs
+            f"{move.prompt}, {move.segment or 'all segments'}: "
+            f"{percent(move.before.estimate) if move.before else 'nothing known'} before, "
+            f"{percent(move.after.estimate)} after{tag}"
+            for move in moves
         ),
         draw,
-        rows=len(beliefs),
+        rows=len(moves),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pigeonry.domain.experiment import Interval
-from pigeonry.service.report_data import ArmFacts, BeliefFacts, CampaignFacts, CostFacts
+from pigeonry.service.report_data import ArmFacts, CampaignFacts, CostFacts
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -104,9 +104,22 @@ def arm_of(campaign: CampaignFacts, letter: str) -> ArmFacts | None:
 
 
 @dataclass(frozen=True, slots=True)
+class BeliefMove:
+    """A belief when the earlier campaign chose (None: nothing was known) and when the later one did.
+    `sends` and `clicks` came in between."""
+
+    prompt: str
+    segment: str
+    before: Interval | None
+    after: Interval
+    sends: int
+    clicks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What two campaigns in a row chose differently. Prompts are `name` → chance of having been picked;
-    `moved` are the beliefs that changed most, strongest first."""
+    """What two campaigns in a row chose differently, by names of prompts. `moves` lists every belief
+    that both prompts' texts have; `main` are those about all segments together."""
 
     before: CampaignFacts
     after: CampaignFacts
@@ -114,16 +127,40 @@ class Change:
     dropped: tuple[str, ...]
     added: tuple[str, ...]
     new_texts: tuple[str, ...]
-    moved: tuple[BeliefFacts, ...]
+    moves: tuple[BeliefMove, ...]
+
+    @property
+    def main(self) -> tuple[BeliefMove, ...]:
+        return tuple(move for move in self.moves if not move.segment)
+
+    @property
+    def strongest(self) -> BeliefMove | None:
+        """The segment where one prompt is believed to differ most from what it does everywhere."""
+        everywhere = {move.prompt: move.after.estimate for move in self.main}
+        return max(
+            (move for move in self.moves if move.segment and move.sends),
+            key=lambda move: abs(move.after.estimate / everywhere.get(move.prompt, 1.0) - 1),
+            default=None,
+        )
 
 
-def change(before: CampaignFacts, after: CampaignFacts, beliefs: Sequence[BeliefFacts]) -> Change:
+def change(before: CampaignFacts, after: CampaignFacts) -> Change:
     old = {arm.prompt: arm for arm in before.arms}
     new = {arm.prompt: arm for arm in after.arms}
-    moved = sorted(
-        (belief for belief in beliefs if belief.sends),
-        key=lambda belief: -abs(belief.after.estimate - belief.before.estimate),
-    )
+    known = {(belief.prompt, belief.version, belief.segment): belief for belief in before.beliefs}
+    moves = []
+    for belief in after.beliefs:
+        was = known.get((belief.prompt, belief.version, belief.segment))
+        moves.append(
+            BeliefMove(
+                belief.prompt,
+                belief.segment,
+                was.rate if was else None,
+                belief.rate,
+                belief.sends - (was.sends if was else 0),
+                belief.clicks - (was.clicks if was else 0),
+            )
+        )
     return Change(
         before=before,
         after=after,
@@ -133,7 +170,7 @@ def change(before: CampaignFacts, after: CampaignFacts, beliefs: Sequence[Belief
         new_texts=tuple(
             name for name in new if name in old and new[name].version != old[name].version
         ),
-        moved=tuple(moved[:3]),
+        moves=tuple(moves),
     )
 
 

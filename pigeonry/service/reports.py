@@ -67,9 +67,11 @@ def render(data: ReportData) -> str:
     """The page as text. Raises TypeError where a value is missing that the page would print."""
     environment = _environment(bool(data.simulated))
     refused = words.refusals(data.campaigns)
-    return environment.get_template(
-        "page.html"
-    ).render(
+    changes = [
+        words.change(before, after)
+        for before, after in zip(data.campaigns, data.campaigns[1:], strict=False)
+    ]
+    return environment.get_template("page.html").render(
         data=data,
         title=_title(data),
         css=Markup(_read("style.css")),  # noqa: S704 - our own file
@@ -77,13 +79,10 @@ def render(data: ReportData) -> str:
         clicks=sum(arm.clicks for campaign in data.campaigns for arm in campaign.arms),
         events=any(_came_back(campaign) for campaign in data.campaigns),
         mails=_groups(data.campaigns),
-        changes=[
-            words.change(before, after, data.beliefs)
-            for before, after in zip(data.campaigns, data.campaigns[1:], strict=False)
-        ],
+        changes=changes,
         refused=refused,
         proposals=sum(campaign.proposals for campaign in data.campaigns),
-        charts=_charts(data, refused),
+        charts=_charts(data, refused, changes),
     )
 
 
@@ -106,11 +105,13 @@ class _Charts:
     arms: dict[int, Any]
     cells: dict[int, Any]
     waves: dict[int, Any]
-    beliefs: Any
+    beliefs: dict[int, Any]
     refusals: Any
 
 
-def _charts(data: ReportData, refused: Sequence[tuple[str, int]]) -> _Charts:
+def _charts(
+    data: ReportData, refused: Sequence[tuple[str, int]], changes: Sequence[words.Change]
+) -> _Charts:
     from pigeonry.service import report_charts as draw
     from pigeonry.service import report_rates as rates
 
@@ -139,7 +140,10 @@ def _charts(data: ReportData, refused: Sequence[tuple[str, int]]) -> _Charts:
             campaign.id: draw.wave_shares(campaign) if campaign.waves else None
             for campaign in campaigns
         },
-        beliefs=rates.belief_moves(data.beliefs, tag) if data.beliefs else None,
+        beliefs={
+            change.after.id: rates.belief_moves(change, tag) if change.moves else None
+            for change in changes
+        },
         refusals=draw.refusal_bars(refused) if refused else None,
     )
 

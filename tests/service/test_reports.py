@@ -20,8 +20,8 @@ from pigeonry.service.report_data import (
     BeliefFacts,
     CampaignFacts,
     CellFacts,
-    ContrastFacts,
     CheckFacts,
+    ContrastFacts,
     CostFacts,
     CostStepFacts,
     GuardrailFacts,
@@ -165,6 +165,17 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         ),
         holdout=HoldoutFacts(200, 0.1, None, ""),
         mails=_mails(),
+        beliefs=tuple(
+            BeliefFacts(
+                prompt, "0123456789abcdef", segment, _interval(0.03 + (number - 1) * step, 0.015),
+                450 * number, 21 * number,
+            )
+            for prompt, step in (("subject/benefit", -0.004), ("subject/question", 0.017))
+            for segment in ("", "Parents", "Shop owners")
+            if number > 1 or prompt == "subject/question"
+        ),
+        weights={"subject/benefit": 0.12, "subject/question": 0.83, "subject/direct": 0.05},
+        prior_sends=900 * (number - 1),
     )  # fmt: skip
     return dataclasses.replace(campaign, **changes)  # type: ignore[arg-type]
 
@@ -190,12 +201,6 @@ def _sample(**changes: object) -> ReportData:
                 CostStepFacts("Spent", "the local model and the library", 0),
             ),
             (PriceFacts("big-model", 2.5, 10.0, "EUR", "price list of the vendor", "2026-11-01"),),
-        ),
-        beliefs=tuple(
-            BeliefFacts(prompt, segment, _interval(0.03, 0.02), _interval(0.03 + step, 0.015),
-                        450, 21)
-            for prompt, step in (("subject/benefit", -0.004), ("subject/question", 0.017))
-            for segment in ("", "Parents", "Shop owners")
         ),
         simulated="Recipients were simulated; their tastes are invented.",
     )  # fmt: skip
@@ -345,14 +350,15 @@ def test_no_earned_number_stands_without_its_label() -> None:
         contrasts=(ContrastFacts("B", "A", Interval(0.7443, 0.7444, 0.7445), True),),
         winner="B",
     )
-    belief = BeliefFacts("subject/benefit", "", Interval(0.7433, 0.7434, 0.7435),
-                         Interval(0.7436, 0.7437, 0.7438), 100, 7439)  # fmt: skip
+    belief = BeliefFacts("subject/benefit", "0123456789abcdef", "",
+                         Interval(0.7433, 0.7434, 0.7435), 0, 0)  # fmt: skip
+    later = dataclasses.replace(belief, rate=Interval(0.7436, 0.7437, 0.7438), sends=9, clicks=7439)
+    second = _campaign(2, (43, 77), beliefs=(later,), weights={})
     mails = tuple(
         dataclasses.replace(mail, predicted_click=0.7440, cold_start=False) for mail in _mails()
     )
     data = _sample(
-        campaigns=(dataclasses.replace(campaign, mails=mails), _campaign(2, (43, 77))),
-        beliefs=(belief,),
+        campaigns=(dataclasses.replace(campaign, mails=mails, beliefs=(belief,)), second),
         segments=(SegmentFacts(1, "Parents", "parents", 500, sends=10000, clicks=7421),),
     )
     found = _Page(render(data))
@@ -366,7 +372,7 @@ def test_no_earned_number_stands_without_its_label() -> None:
 
 
 def test_a_drawing_of_simulated_rates_says_so_on_its_axis(page: str) -> None:
-    for name in ("arms-1", "cells-1", "beliefs"):
+    for name in ("arms-1", "cells-1", "beliefs-2"):
         start = page.index(f'aria-labelledby="{name}-w-title')
         assert "(simulated)" in re.sub(r"<title.*?</desc>", "", page[start : page.index("</svg>", start)],
                                        flags=re.DOTALL)  # fmt: skip
@@ -399,7 +405,6 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
         campaigns=(_campaign(1, (3, 4), name=_HOSTILE, mails=(mail,), arms=arms, cells=cells,
                              refused={_HOSTILE: 3}),),
         segments=(SegmentFacts(1, _HOSTILE, _HOSTILE, 12),),
-        beliefs=(),
     )  # fmt: skip
     found = _Page(render(data))
     assert not {"script", "img", "base"} & set(found.tags)
@@ -413,9 +418,7 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
 @settings(max_examples=6, deadline=None)
 @given(name=st.text(min_size=1, max_size=40), size=st.integers(0, 10**7))
 def test_any_name_of_a_segment_gives_a_whole_page(name: str, size: int) -> None:
-    data = _sample(
-        segments=(SegmentFacts(1, name, name, size),), campaigns=(), costs=None, beliefs=()
-    )
+    data = _sample(segments=(SegmentFacts(1, name, name, size),), campaigns=(), costs=None)
     found = _Page(render(data))
     assert found.tags.count("svg") == 2
     assert f"{size:,}" in found.text
@@ -424,12 +427,10 @@ def test_any_name_of_a_segment_gives_a_whole_page(name: str, size: int) -> None:
 
 def test_nothing_known_yet_is_said_in_words() -> None:
     bare = _campaign(
-        1, (0, 0), arms=(), cells=(), waves=(), guardrails=(), holdout=None, mails=(), sent=0,
+        1, (0, 0), arms=(), contrasts=(), cells=(), waves=(), guardrails=(), holdout=None, mails=(), sent=0,
         held_out=0, refused={}, proposals=0, calls=0, cache_hits=0, local_model="", writing_note="",
     )  # fmt: skip
-    text = _Page(
-        render(_sample(campaigns=(bare,), costs=None, map=None, beliefs=(), segments=()))
-    ).text
+    text = _Page(render(_sample(campaigns=(bare,), costs=None, map=None, segments=()))).text
     for sentence in (
         "Nothing was sent, so there is nothing to compare.",
         "There are no segments yet",
@@ -447,7 +448,7 @@ def test_nothing_known_yet_is_said_in_words() -> None:
 
 
 def test_a_page_about_no_campaign_says_how_to_run_one() -> None:
-    text = _Page(render(_sample(campaigns=(), costs=None, map=None, beliefs=(), segments=()))).text
+    text = _Page(render(_sample(campaigns=(), costs=None, map=None, segments=()))).text
     assert "pigeonry campaign run BRIEF.toml" in text
 
 
@@ -486,8 +487,11 @@ def test_the_page_says_what_the_second_campaign_did_differently() -> None:
     ).text
     assert "subject/question was chosen again" in text
     assert "subject/direct is new: it was picked with probability 61.0" in text
-    assert "subject/benefit was not chosen again." in text
-    assert re.search(r"subject/question in all segments together rose from 3\.0\s%", text)
+    assert "subject/benefit was not chosen again; its weight in the lot was 12.0" in text
+    assert "When evening-course (second) drew, 900 earlier mails had been learned from" in text
+    assert re.search(r"Of subject/question 3\.0\s% simulated clicks were believed before", text)
+    assert re.search(r"450 mails the belief rose to 4\.7\s% simulated", text)
+    assert "Nothing was known of subject/benefit before" in text
 
 
 def test_many_mails_are_shown_as_words_so_that_the_page_stays_small() -> None:
