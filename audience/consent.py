@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from audience import values
 from audience.folding import fold
@@ -61,6 +62,7 @@ class Word:
 SILENT = Word()
 
 
+@lru_cache(4096)
 def opted_out(text: str) -> bool:
     """A do-not-mail cell: empty, missing or no says nothing; everything else means it."""
     return bool(text) and not values.missing(text) and values.yes(text) is not False

@@ -29,6 +29,7 @@ _CODES_3 = {
 }
 
 
+@lru_cache(4096)
 def country_code(text: str) -> str:
     """ISO 3166 alpha-2 of a country as somebody wrote it; "" where nobody can tell."""
     return _names().get(fold(text), "")

@@ -10,6 +10,9 @@ _PUNCTUATION = re.compile(r"[\W_]+")
 
 def fold(text: str) -> str:
     """`"  E-Mail_Address "` and `"e mail address"` alike; `"Țară"` and `"tara"` alike."""
-    flat = unicodedata.normalize("NFKD", text.casefold())
+    flat = text.casefold()
+    if flat.isascii():
+        return _PUNCTUATION.sub(" ", flat).strip()
+    flat = unicodedata.normalize("NFKD", flat)
     flat = "".join(letter for letter in flat if not unicodedata.combining(letter))
     return _PUNCTUATION.sub(" ", flat).strip()

@@ -58,13 +58,11 @@ def join(records: Sequence[LeadRecord]) -> LeadRecord:
     )
 
 
-def created(record: LeadRecord, *, default_country: str) -> dict[str, str]:
-    """Texts of a new lead: what was stated, and what follows from it."""
-    values = {name: getattr(record, name) for name in TEXTS}
-    values["language"] = record.language or country_language(record.country) or ""
-    values["country"] = values["country"] or default_country
-    values["timezone"] = values["timezone"] or country_zone(values["country"])
-    return values
+def filled(record: LeadRecord, *, default_country: str) -> tuple[str, str, str]:
+    """(language, country, time zone) of a new lead: what was stated, and what follows from it."""
+    language = record.language or country_language(record.country)
+    country = record.country or default_country
+    return language.value if language else "", country, record.timezone or country_zone(country)
 
 
 def changed(record: LeadRecord, stored: Mapping[str, str]) -> dict[str, str]:

@@ -113,7 +113,7 @@ def records(
                 problem = _wrong_width(len(cells), width)
         if len(text) > limits.cell:
             problem = problem or _long_cell(cells, limits)
-        if not text.isascii():
+        if not text.isascii() and _BAD.search(text):
             problem = problem or _bad_letter(cells)
         if "\x00" in text:
             problem = problem or _nul(cells)

@@ -65,7 +65,9 @@ class Understanding:
         self._comma_below = comma_below
         self._email = columns.column(Field.EMAIL)
         self._texts = [
-            (field, columns.column(field)) for field in _TEXTS if field in columns.fields
+            (field, field.value, columns.column(field))
+            for field in _TEXTS
+            if field in columns.fields
         ]
         self._choices = [
             (field, columns.column(field))
@@ -86,6 +88,7 @@ class Understanding:
         full = columns.column(Field.FULL_NAME)
         self._last_first = full >= 0 and fold(columns.names[full]) in _LAST_FIRST
         self._cells: dict[str, str] = {}
+        self._good_texts: dict[tuple[Field, str], str] = {}
 
     def address(self, record: Record) -> str | None:
         """The canonical address of a row that will be taken, None for one that will not."""
@@ -123,9 +126,9 @@ class Understanding:
                 if value:
                     attributes[name] = value
         fields: dict[str, str] = {}
-        for field, index in self._texts:
+        for field, name, index in self._texts:
             if cells[index]:
-                fields[field.value] = self._text(record, field, index, errors)
+                fields[name] = self._text(record, field, index, errors)
         if "full_name" in fields:
             first, last = values.names_of(fields.pop("full_name"), last_first=self._last_first)
             fields.setdefault("first_name", first)
@@ -185,10 +188,13 @@ class Understanding:
 
     def _text(self, record: Record, field: Field, index: int, errors: list[RowError]) -> str:
         cell = record.cells[index]
+        known = self._good_texts.get((field, cell))
+        if known is not None:
+            return known
         text, hidden = values.visible(restore(cell.strip()))
         text = values.one_line(text.translate(_COMMA) if self._comma_below else text)
         if values.missing(text):
-            return ""
+            text = ""
         if hidden:
             reason = "invisible characters were removed"
             errors.append(self._error(record, index, cell, "hidden_characters", reason))
@@ -200,6 +206,10 @@ class Understanding:
             reason = "a spreadsheet turned this phone number into 1.2E+10 notation: left out"
             errors.append(self._error(record, index, cell, "damaged_number", reason))
             return ""
+        if not hidden and len(cell) <= 40:
+            if len(self._good_texts) >= _CACHE:
+                self._good_texts.clear()
+            self._good_texts[field, cell] = text
         return text
 
     def _country(

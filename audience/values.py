@@ -51,9 +51,12 @@ _YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})(?:[T ].*)?\Z")
 _YEAR_LAST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ].*)?\Z")
 
 
+_DIGIT = re.compile(r"\d")
+
+
 def missing(text: str) -> bool:
     """Whether a cell says that nothing is known: empty, dashes, Select, N/A, null, ..."""
-    return len(text) <= 24 and fold(text) in _MISSING
+    return len(text) <= 24 and not _DIGIT.search(text) and fold(text) in _MISSING
 
 
 def visible(text: str) -> tuple[str, bool]:

@@ -123,13 +123,21 @@ def _plan(session: Session, groups: Sequence[Group], origin: Origin, merged: Mer
 def _create(
     plan: _Plan, record: LeadRecord, digest: str, hushed: bool, origin: Origin
 ) -> ConsentState | None:
-    values = merge.created(record, default_country=origin.default_country)
+    language, country, zone = merge.filled(record, default_country=origin.default_country)
     plan.new.append(
         LeadFields(
-            email=record.email,
-            address_hash=digest,
-            attributes=dict(record.attributes),
-            **values,
+            record.email,
+            digest,
+            record.first_name,
+            record.last_name,
+            record.company,
+            record.phone,
+            language,
+            country,
+            record.city,
+            zone,
+            record.external_id,
+            dict(record.attributes),
         )
     )
     if record.consent_withdrawn:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, case, insert, select
+from sqlalchemy import Insert, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pigeonry.domain import ConsentBasis, ConsentState, SuppressionReason
+from pigeonry.store.bulk import add_rows
 from pigeonry.store.leads import restrictive_first
 from pigeonry.store.models import Consent, Suppression
 from pigeonry.store.session import Session
@@ -59,19 +60,7 @@ def record(
 
 
 def record_many(session: Session, rows: Sequence[ConsentFields]) -> None:
-    if not rows:
-        return
-    if session.get_bind().dialect.name == "postgresql":
-        cursor: Any = session.connection().connection.cursor()
-        columns = ", ".join(ConsentFields._fields)
-        with cursor, cursor.copy(f"COPY consent ({columns}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        return
-    session.execute(
-        insert(Consent.__table__),  # type: ignore[arg-type]
-        [row._asdict() for row in rows],
-    )
+    add_rows(session, Consent, ConsentFields._fields, rows)
 
 
 def consent_state(session: Session, lead_id: int, purpose: str = MARKETING) -> ConsentState | None:

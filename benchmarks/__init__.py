@@ -1,0 +1,1 @@
+"""What we claim, measured: one module each, human lines first, one JSON line last."""
