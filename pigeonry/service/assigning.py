@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from feedback.learn import Belief, Pooled, cells, pool
-from feedback.report import tally
-from feedback.rewards import fit_delay, half_life_curve
+from feedback.learn import Belief, Pooled, pool
 from pigeonry.config import Home
 from pigeonry.domain import HOLDOUT, Brief, Language, PlannedMessage
 from pigeonry.domain.address import address_hash
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import Refused
-from pigeonry.service.outcomes import priors, stream_outcomes
+from pigeonry.service.outcomes import priors, summarise
 from pigeonry.store import assignments, campaigns, leads, messages
 from pigeonry.store.campaigns import ArmPlan, CampaignRow
 from pigeonry.store.session import Database
@@ -134,16 +132,14 @@ def _rest_plan(
     db: Database, home: Home, row: CampaignRow, arms: Mapping[str, ArmPlan], now: datetime
 ) -> dict[str, Any]:
     settings = home.settings.learning
-    seen = list(stream_outcomes(db, campaign_id=row.id))
-    curve = fit_delay(seen, now, half_life_curve(settings.mature_hours))
+    seen = summarise(db, row.id, mature_hours=settings.mature_hours, now=now)
     with db.read() as session:
         plan = campaigns.plan(session, row.id)
         segments = sorted({segment for segment, _ in assignments.texts(session, row.id)})
     before, in_segments, rate = priors(plan)
-    data = cells(seen, curve, now)
-    pooled = pool(data, before=before, before_cells=in_segments, rate_before=rate)
+    pooled = pool(seen.cells, before=before, before_cells=in_segments, rate_before=rate)
     stopped: dict[str, str] = {}
-    for arm, counts in tally(seen, lambda outcome: outcome.arm).items():
+    for arm, counts in seen.by_arm().items():
         for rail in guardrails(
             arm,
             sends=counts.sends,
@@ -178,7 +174,7 @@ def _rest_plan(
         "sends": pooled.sends,
         "clicks": pooled.clicks,
         # Share of all clicks that are expected to be in, on average over the test wave.
-        "ripe": sum(c.exposure for c in data) / pooled.sends if pooled.sends else 0.0,
+        "ripe": seen.ripe,
         "seed": row.seed,
     }
 

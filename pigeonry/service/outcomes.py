@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
-from feedback.learn import Belief, PromptKey, beliefs_before
-from feedback.rewards import outcomes
+from feedback.learn import Belief, Cell, PromptKey, beliefs_before, cells
+from feedback.report import Tally, tally
+from feedback.rewards import DelayCurve, fit_delay, half_life_curve, outcomes
 from pigeonry.domain import Outcomes, Posterior
 from pigeonry.store import engagement, events
 from pigeonry.store.session import Database
+
+K = TypeVar("K", bound=Hashable)
 
 _BATCH = 5000
 
@@ -26,6 +31,56 @@ def stream_outcomes(db: Database, *, campaign_id: int | None = None) -> Iterator
             return
         yield from outcomes(sent, seen)
         after = sent[-1].message_id
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What leads had in common when they drew."""
+
+    wave: int
+    segment_id: int
+    language: str
+    arm: str
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A campaign's outcomes summed up: matured cells to learn from, counts by lot, the delay curve, and
+    the share of all clicks that are expected to be in (0 before anything was sent)."""
+
+    cells: tuple[Cell, ...]
+    tallies: Mapping[Lot, Tally]
+    curve: DelayCurve
+    ripe: float
+
+    def by_arm(self) -> dict[str, Tally]:
+        return self.by(lambda lot: lot.arm)
+
+    def by(self, key: Callable[[Lot], K]) -> dict[K, Tally]:
+        found: dict[K, Tally] = {}
+        for lot, counts in self.tallies.items():
+            found[key(lot)] = found.get(key(lot), Tally()) + counts
+        return found
+
+
+def summarise(db: Database, campaign_id: int, *, mature_hours: float, now: datetime) -> Summary:
+    """Go through a campaign's outcomes twice (delays first), holding only sums and clicks."""
+    clicked: list[Outcomes] = []
+
+    def noting() -> Iterator[Outcomes]:
+        for outcome in stream_outcomes(db, campaign_id=campaign_id):
+            if outcome.first_click_at is not None:
+                clicked.append(outcome)
+            yield outcome
+
+    tallies = tally(noting(), lambda o: Lot(o.wave, o.segment_id, o.language, o.arm, o.propensity))
+    curve = fit_delay(clicked, now, half_life_curve(mature_hours))
+    found = cells(stream_outcomes(db, campaign_id=campaign_id), curve, now)
+    sends = sum(cell.sends for cell in found)
+    return Summary(
+        tuple(found), tallies, curve, sum(cell.exposure for cell in found) / sends if sends else 0.0
+    )
 
 
 def snapshot(beliefs: Sequence[Posterior]) -> list[dict[str, Any]]:

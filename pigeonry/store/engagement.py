@@ -89,7 +89,7 @@ def machine_opens(session: Session, campaign_id: int, floor: float) -> dict[str,
         .subquery()
     )
     rows = session.execute(select(per_message.c.arm, func.count()).group_by(per_message.c.arm))
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def proposals(
@@ -105,7 +105,7 @@ def proposals(
         query = query.where(LlmCall.at >= since)
     if before is not None:
         query = query.where(LlmCall.at < before)
-    found = dict(session.execute(query).tuples())
+    found = dict(session.execute(query).tuples().all())
     return found.get("accepted", 0), sum(found.values())
 
 
