@@ -204,18 +204,20 @@ def run_stage(
         stop or threading.Event(),
     )
     note = _WORK[row.stage](run)
-    if note is None:  # has to wait
-        with db.write() as session:
-            store.update_state(session, campaign_id, state="waiting")
-        return StageResult(campaign_id, "", row.stage, "waiting", {})
-    then = _next(row.stage)
     with db.write() as session:
+        state = store.get(session, campaign_id).state
+        moves = state in ("running", "waiting")  # a pause or a cancellation meanwhile stands
+        if note is None:  # has to wait
+            state = "waiting" if moves else state
+            store.update_state(session, campaign_id, state=state)
+            return StageResult(campaign_id, "", row.stage, state, {})
+        then = _next(row.stage)
         store.advance(session, campaign_id, done=row.stage, then=then, note=note)
-        if then == END:
-            store.update_state(session, campaign_id, state="done", finished_at=clock())
-        elif row.state == "waiting":
-            store.update_state(session, campaign_id, state="running")
-    return StageResult(campaign_id, row.stage, then, "done" if then == END else "running", note)
+        if moves:
+            state = "done" if then == END else "running"
+            finished = clock() if then == END else None
+            store.update_state(session, campaign_id, state=state, finished_at=finished)
+    return StageResult(campaign_id, row.stage, then, state, note)
 
 
 def _next(stage: str) -> str:
