@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pigeonry.config import Home
 
 START_SECONDS = 180  # the first start of a home migrates Prefect's database
-STOP_SECONDS = 8  # a Prefect worker ignores the first SIGTERM while a run is under way
+STOP_SECONDS = 8  # a Prefect worker outlives the first SIGTERM until its runs have ended
 POOL = "pigeonry"  # as in prefect.yaml
 
 
@@ -114,8 +114,8 @@ def _environment(home: Home, root: Path) -> dict[str, str]:
 
 
 def _start(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> subprocess.Popen[bytes]:
-    """Each part leads a process group of its own: the terminal's Ctrl-C reaches us alone, and what a part
-    has started can be ended with it."""
+    """Each part has a session of its own: the terminal's Ctrl-C reaches us alone, and we stop the parts
+    in their order."""
     return subprocess.Popen(
         [sys.executable, "-m", "prefect", *arguments],
         env=dict(env),
@@ -134,6 +134,7 @@ def _run(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=True,
     )
     if done.returncode != 0:
         raise OutsideFailure(
@@ -207,17 +208,20 @@ def _watch(parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop) -> None:
 
 
 def _stop_all(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """End the worker before the server, kindly first; after STOP_SECONDS whatever is left is killed."""
-    for part in reversed(parts.values()):
-        _signal(part, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            part.wait(STOP_SECONDS)
-        _signal(part, signal.SIGKILL)  # also what the part itself has left behind
+    """End the worker before the server, so that runs can still say how they ended. Each is asked first,
+    and whatever is left is told after STOP_SECONDS and killed after as many again."""
+    import psutil
+
+    for part in reversed(list(parts.values())):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(part.pid)
+            # A worker starts each run in a session of its own and leaves it behind when it is killed.
+            left = [root, *root.children(recursive=True)]
+            root.terminate()
+            _, left = psutil.wait_procs(left, STOP_SECONDS)
+            for order in ("terminate", "kill"):
+                for process in left:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        getattr(process, order)()
+                _, left = psutil.wait_procs(left, STOP_SECONDS)
         part.wait()
-
-
-def _signal(part: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(
-        ProcessLookupError
-    ):  # all of it is gone already, which is what we want
-        os.killpg(part.pid, number)
