@@ -202,6 +202,9 @@ def broken_entrypoints() -> list[str]:
         unknown = set(deployment["parameters"]) - set(flow.parameters.properties)
         if unknown:
             found.append(f"prefect.yaml: {deployment['name']}: no parameter {sorted(unknown)}")
+        brief = deployment["parameters"].get("brief")
+        if brief and not (ROOT / brief).exists():
+            found.append(f"prefect.yaml: {deployment['name']}: no file {brief}")
     return found
 
 

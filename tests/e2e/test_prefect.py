@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -228,14 +229,27 @@ def test_leads_come_in_and_a_campaign_runs_to_its_end_after_a_person_approves_in
     assert sum(row["sent"] for row in results) == shown["sent"]
 
 
-def test_an_approval_on_our_side_lets_a_paused_run_go_on(served: Served) -> None:
-    run = served.start("campaign", brief=BRIEF, occurrence="second", send=True, until="assign_test")
+def test_an_approval_on_our_side_lets_a_run_go_on_and_it_plans_the_next_for_when_the_test_is_ripe(
+    served: Served, tmp_path: Path
+) -> None:
+    brief = tmp_path / "ripens.toml"
+    brief.write_text(
+        (ROOT / BRIEF).read_text().replace("[experiment]", "[experiment]\nwait_hours = 2")
+    )
+    run = served.start("campaign", brief=str(brief), occurrence="second", send=True)
     wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
 
     served.pigeonry("campaign", "approve", "2", "--by", "a colleague")
 
     wait_for(lambda: served.state(run) == "COMPLETED", seconds=60, about="the campaign")
-    assert served.pigeonry("campaign", "show", "2")["planned"] > 0
+    shown = served.pigeonry("campaign", "show", "2")
+    assert (shown["stage"], shown["state"]) == ("ripen", "waiting")
+    planned = served.post(
+        "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    )
+    (next_run,) = [r for r in planned if r["parameters"].get("campaign_id") == 2]
+    starts = datetime.fromisoformat(next_run["expected_start_time"])
+    assert timedelta(hours=1.9) < starts - datetime.now(UTC) <= timedelta(hours=2)
 
 
 def test_a_run_may_wait_for_a_person_while_everything_is_stopped(served: Served) -> None:
