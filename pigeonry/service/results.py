@@ -337,13 +337,12 @@ def _verdict(
         elif pair.second == leader:
             turned = Interval(-gap.estimate, -gap.high, -gap.low, gap.level)
             against.append((pair.first, turned))
-    if not against:
-        return (
-            None,
-            "Lift not shown: there is only one arm." if leader else "There are no arms yet.",
-        )
+    if not leader:
+        return None, "There are no arms yet."
     if not any(t.sends for t in tallies.values()):
         return None, "Lift not shown: nothing was sent yet."
+    if not against:
+        return None, "Lift not shown: there is only one arm."
     if not any(t.clicked for t in tallies.values()):
         return None, "Lift not shown: nobody has clicked yet."
     other, gap = min(against, key=lambda item: item[1].low)
