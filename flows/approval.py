@@ -16,7 +16,7 @@ from prefect.settings import get_current_settings
 from pydantic import Field
 
 from flows.tasks import opened
-from pigeonry.errors import Refused
+from pigeonry.errors import OutsideFailure, Refused
 
 WEEK = 7 * 24 * 3600  # seconds; a run that nobody answers fails then, and the campaign still waits
 POLL = 3  # seconds between two looks
@@ -82,13 +82,12 @@ def _resume_when_approved(
 ) -> None:
     """Answer for the person who approved by command line, again until the run has heard it."""
     while not answered.wait(POLL):
-        by = approver(campaign_id, home)
-        if not by:
-            continue
         try:
-            with get_client(sync_client=True) as client:
-                state = client.read_flow_run(run_id).state
-                if state is not None and state.is_paused():
-                    client.resume_flow_run(run_id, run_input={"approve": True, "by": by})
-        except httpx.HTTPError as error:
-            logging.getLogger(__name__).warning("the Prefect server did not answer: %s", error)
+            by = approver(campaign_id, home)
+            if by:
+                with get_client(sync_client=True) as client:
+                    state = client.read_flow_run(run_id).state
+                    if state is not None and state.is_paused():
+                        client.resume_flow_run(run_id, run_input={"approve": True, "by": by})
+        except (httpx.HTTPError, OutsideFailure) as error:
+            logging.getLogger(__name__).warning("asking again in %d s: %s", POLL, error)
