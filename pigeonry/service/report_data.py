@@ -140,9 +140,14 @@ class CellFacts:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailFacts:
+    """A limit on harm. `state`: "kept", "watch" (above it, which may be chance) or "stopped" (shown to be
+    above it)."""
+
+    arm: str
     name: str
-    ok: bool
-    detail: str
+    state: str
+    rate: Interval
+    limit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +184,8 @@ class BeliefFacts:
 
 @dataclass(frozen=True, slots=True)
 class CampaignFacts:
-    """One campaign. `winner` is an arm's letter when the intervals show it to be the best, else "".
+    """One campaign. `winner` is an arm's letter when it is shown to be the best, else ""; `leader`
+    the one that is believed to be. `ripe`: share of all clicks that are expected to be in by now.
     Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
     those of all prompts in the lot that chose the arms, on what `prior_sends` earlier mails had shown."""
 
@@ -215,7 +221,9 @@ class CampaignFacts:
     waves: tuple[WaveFacts, ...] = ()
     guardrails: tuple[GuardrailFacts, ...] = ()
     holdout: HoldoutFacts | None = None
+    leader: str = ""
     winner: str = ""
+    ripe: float = 1.0
     verdict: str = ""
     mails: tuple[MailFacts, ...] = ()
     beliefs: tuple[BeliefFacts, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pigeonry.domain.experiment import Interval
@@ -91,14 +91,6 @@ def headline(campaigns: Sequence[CampaignFacts], costs: CostFacts | None) -> Hea
     )
 
 
-def leader(arms: Sequence[ArmFacts]) -> ArmFacts | None:
-    """The arm with the highest click rate so far; None before there is one. Leading is not winning."""
-    rated = [arm for arm in arms if arm.click_rate is not None]
-    return max(
-        rated, key=lambda arm: arm.click_rate.estimate if arm.click_rate else 0, default=None
-    )
-
-
 def arm_of(campaign: CampaignFacts, letter: str) -> ArmFacts | None:
     return next((arm for arm in campaign.arms if arm.arm == letter), None)
 
@@ -134,14 +126,18 @@ class Change:
         return tuple(move for move in self.moves if not move.segment)
 
     @property
-    def strongest(self) -> BeliefMove | None:
-        """The segment where one prompt is believed to differ most from what it does everywhere."""
-        everywhere = {move.prompt: move.after.estimate for move in self.main}
-        return max(
-            (move for move in self.moves if move.segment and move.sends),
-            key=lambda move: abs(move.after.estimate / everywhere.get(move.prompt, 1.0) - 1),
-            default=None,
-        )
+    def favourites(self) -> Mapping[str, tuple[str, ...]]:
+        """Prompt -> the segments in which it is now believed to be the best."""
+        best: dict[str, BeliefMove] = {}
+        for move in self.moves:
+            if move.segment and (
+                move.segment not in best or move.after.estimate > best[move.segment].after.estimate
+            ):
+                best[move.segment] = move
+        found: dict[str, tuple[str, ...]] = {}
+        for segment, move in best.items():
+            found[move.prompt] = (*found.get(move.prompt, ()), segment)
+        return found
 
 
 def change(before: CampaignFacts, after: CampaignFacts) -> Change:

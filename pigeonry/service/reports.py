@@ -197,6 +197,7 @@ def _groups(campaigns: Sequence[CampaignFacts]) -> list[tuple[CampaignFacts, lis
 def _environment(simulated: bool) -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+    label = _label(simulated)
     environment = Environment(
         loader=FunctionLoader(_read),
         autoescape=True,
@@ -205,8 +206,8 @@ def _environment(simulated: bool) -> Environment:
         finalize=_never_none,
     )
     environment.globals.update(
-        earned=_label(simulated),
-        leader=words.leader,
+        earned=label,
+        claim=_claim(label),
         arm_of=words.arm_of,
         picked=_picked,
         share=_share,
@@ -244,6 +245,16 @@ def _label(simulated: bool) -> Callable[[object], Markup]:
         return Markup('<span class="earned"><span>{}</span>{}</span>').format(escape(text), mark)
 
     return earned
+
+
+def _claim(label: Callable[[object], Markup]) -> Callable[[str], Markup]:
+    """A sentence about results: labelled when there is a number in it."""
+
+    def claim(sentence: str) -> Markup:
+        numbers = any(letter.isdigit() for letter in sentence)
+        return label(sentence) if numbers else escape(sentence)
+
+    return claim
 
 
 def _picked(campaign: CampaignFacts, prompt: str) -> float:

@@ -160,10 +160,13 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         ),
         waves=(WaveFacts(1, {"A": 180, "B": 180}), WaveFacts(2, {"A": 290, "B": 1150})),
         guardrails=(
-            GuardrailFacts("unsubscribes", True, "0.31 % of mails, limit 1 %"),
-            GuardrailFacts("complaints", False, "0.21 % of mails, limit 0.1 %"),
+            GuardrailFacts("A", "unsubscribes", "kept", _interval(0.0031, 0.001), 0.02),
+            GuardrailFacts("B", "unsubscribes", "watch", _interval(0.021, 0.01), 0.02),
+            GuardrailFacts("B", "complaints", "stopped", _interval(0.009, 0.001), 0.003),
         ),
         holdout=HoldoutFacts(200, 0.1, None, ""),
+        leader="B",
+        ripe=0.8123,
         mails=_mails(),
         beliefs=tuple(
             BeliefFacts(
@@ -345,7 +348,7 @@ def test_no_earned_number_stands_without_its_label() -> None:
         arms=arms,
         cells=(CellFacts("Parents", "A", "subject/benefit", 100, 7422, rate, 0.7426),),
         holdout=HoldoutFacts(200, 0.1, Interval(0.7427, 0.7428, 0.7429), "lift is 0.7430"),
-        guardrails=(GuardrailFacts("complaints", True, "0.7431 of mails"),),
+        guardrails=(GuardrailFacts("A", "complaints", "kept", Interval(0.7431, 0.7, 0.8), 0.9),),
         verdict="B leads by 0.7432",
         contrasts=(ContrastFacts("B", "A", Interval(0.7443, 0.7444, 0.7445), True),),
         winner="B",
