@@ -6,7 +6,6 @@ on mails it has not seen is not used either. Parameters are JSON, so a stored mo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -150,79 +149,67 @@ def _part(lead_ids: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
     return (mixed % np.uint64(parts)).astype(np.int64)
 
 
-def _pipeline(columns: list[str], penalty: float) -> Any:
+def _encoder(columns: list[str]) -> Any:
+    """Numbers standardised (missing ones at the mean), names one-hot; unknown names count nothing."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     numeric = [column for column in columns if column not in CATEGORIES]
     named = [column for column in columns if column in CATEGORIES]
-    return make_pipeline(
-        ColumnTransformer(
-            [
-                (
-                    "numeric",
-                    make_pipeline(
-                        SimpleImputer(strategy="mean", keep_empty_features=True), StandardScaler()
-                    ),
-                    numeric,
-                ),
-                ("named", OneHotEncoder(handle_unknown="ignore", sparse_output=False), named),
-            ]
-        ),
-        LogisticRegression(C=penalty, max_iter=500),
+    imputer = SimpleImputer(strategy="mean", keep_empty_features=True)
+    return ColumnTransformer(
+        [
+            ("numeric", make_pipeline(imputer, StandardScaler()), numeric),
+            ("named", OneHotEncoder(handle_unknown="ignore", sparse_output=False), named),
+        ]
     )
 
 
+def _regression(penalty: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=penalty, max_iter=500)
+
+
 def _best_penalty(data: Examples, train: NDArray[np.int64], columns: list[str]) -> float:
+    encoded = _encoder(columns).fit_transform(data.frame.iloc[train][columns])
     losses = {
-        penalty: _log_loss(data.clicked[train], _out_of_fold(data, train, columns, penalty))
+        penalty: _log_loss(data.clicked[train], _out_of_fold(data, train, encoded, penalty))
         for penalty in _PENALTIES
     }
     return min(losses, key=lambda penalty: losses[penalty])
 
 
 def _out_of_fold(
-    data: Examples, rows: NDArray[np.int64], columns: list[str], penalty: float
+    data: Examples, rows: NDArray[np.int64], encoded: Floats, penalty: float
 ) -> Floats:
     """Predictions of each row by a model that has not seen its person."""
-    frame, y = data.frame.iloc[rows][columns], data.clicked[rows]
-    weight = data.weight[rows]
+    y, weight = data.clicked[rows], data.weight[rows]
     found = np.full(len(rows), float(np.average(y, weights=weight)))
     fold = _part(data.lead_ids[rows], _FOLDS)
     for k in range(_FOLDS):
-        fit, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        if not len(held) or len(np.unique(y[fit])) < 2:
-            continue
-        model = _pipeline(columns, penalty)
-        model.fit(frame.iloc[fit], y[fit], logisticregression__sample_weight=weight[fit])
-        found[held] = model.predict_proba(frame.iloc[held])[:, 1]
+        fit, held = fold != k, fold == k
+        if held.any() and len(np.unique(y[fit])) == 2:
+            model = _regression(penalty).fit(encoded[fit], y[fit], sample_weight=weight[fit])
+            found[held] = model.predict_proba(encoded[held])[:, 1]
     return found
 
 
 def _fitted(
     data: Examples, rows: NDArray[np.int64], columns: list[str], penalty: float
 ) -> dict[str, Any]:
-    """Plain parameters of the fitted pipeline with Platt's calibration on out-of-fold predictions."""
-    from sklearn.linear_model import LogisticRegression
-
-    held = _logit(_out_of_fold(data, rows, columns, penalty))
-    platt = LogisticRegression(C=1e6).fit(
-        held[:, None], data.clicked[rows], sample_weight=data.weight[rows]
-    )
-    model = _pipeline(columns, penalty)
-    model.fit(
-        data.frame.iloc[rows][columns],
-        data.clicked[rows],
-        logisticregression__sample_weight=data.weight[rows],
-    )
-    transform, regression = model[0], model[-1]
+    """Plain parameters of the regression, with Platt's calibration on out-of-fold predictions."""
+    encoder = _encoder(columns)
+    encoded = encoder.fit_transform(data.frame.iloc[rows][columns])
+    y, weight = data.clicked[rows], data.weight[rows]
+    held = _logit(_out_of_fold(data, rows, encoded, penalty))
+    platt = _regression(1e6).fit(held[:, None], y, sample_weight=weight)
+    regression = _regression(penalty).fit(encoded, y, sample_weight=weight)
     numeric = [column for column in columns if column not in CATEGORIES]
     named = [column for column in columns if column in CATEGORIES]
-    fill = transform.named_transformers_["numeric"][0].statistics_
-    scaler = transform.named_transformers_["numeric"][1]
+    imputer, scaler = encoder.named_transformers_["numeric"]
     weights = [float(w) for w in regression.coef_[0]]
     found: dict[str, Any] = {
         "intercept": float(regression.intercept_[0]),
@@ -231,7 +218,7 @@ def _fitted(
         "offset": float(platt.intercept_[0]),
         "numeric": {
             column: [
-                0.0 if math.isnan(float(fill[i])) else float(fill[i]),
+                float(imputer.statistics_[i]),
                 float(scaler.mean_[i]),
                 float(scaler.scale_[i]),
                 weights[i],
@@ -241,14 +228,11 @@ def _fitted(
         "named": {},
     }
     place = len(numeric)
-    if named:
-        for column, values in zip(
-            named, transform.named_transformers_["named"].categories_, strict=True
-        ):
-            found["named"][column] = {
-                str(value): weights[place + i] for i, value in enumerate(values)
-            }
-            place += len(values)
+    for column, values in zip(
+        named, encoder.named_transformers_["named"].categories_ if named else (), strict=True
+    ):
+        found["named"][column] = {str(value): weights[place + i] for i, value in enumerate(values)}
+        place += len(values)
     return found
 
 

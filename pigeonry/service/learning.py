@@ -273,15 +273,11 @@ class _Periods:
 def _fit(
     db: Database, newest: Sequence[Outcomes], curve: DelayCurve, total: int, now: datetime
 ) -> tuple[str, bool]:
-    from pigeonry.store import variants as variant_store
     from scoring.features import examples
     from scoring.model import EngagementModel
 
-    texts = {}
     with db.read() as session:
-        for campaign_id in sorted({outcome.campaign_id for outcome in newest}):
-            for v in variant_store.of_campaign(session, campaign_id):
-                texts[campaign_id, v.segment_id, str(v.language), v.arm] = v.copy
+        texts = engagement.copies(session, sorted({outcome.campaign_id for outcome in newest}))
         overall = next(
             (b.mean for b in posterior_store.every(session) if not b.prompt and not b.segment_id),
             0.02,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
 
-from pigeonry.domain import MessageState, SentMessage
+from pigeonry.domain import Copy, MessageState, SentMessage
 from pigeonry.store.models import Assignment, EngagementModel, Event, LlmCall, Message, Variant
 from pigeonry.store.session import Session
 
@@ -74,6 +74,17 @@ def count_sent(session: Session) -> int:
         )
         or 0
     )
+
+
+def copies(session: Session, campaign_ids: Sequence[int]) -> dict[tuple[int, int, str, str], Copy]:
+    """(campaign, segment, language, arm) -> the words that were sent."""
+    rows = session.scalars(select(Variant).where(Variant.campaign_id.in_(campaign_ids)))
+    return {
+        (row.campaign_id, row.segment_id, row.language, row.arm): Copy(
+            row.subject, row.preheader, row.hook, tuple(row.body), row.cta
+        )
+        for row in rows
+    }
 
 
 def machine_opens(session: Session, campaign_id: int, floor: float) -> dict[str, int]:
