@@ -88,14 +88,19 @@ class Understanding:
         full = columns.column(Field.FULL_NAME)
         self._last_first = full >= 0 and fold(columns.names[full]) in _LAST_FIRST
         self._cells: dict[str, str] = {}
+        self._said_out: dict[str, bool] = {"": False}
         self._good_texts: dict[tuple[Field, str], str] = {}
 
     def address(self, record: Record) -> str | None:
-        """The canonical address of a row that will be taken, None for one that will not."""
+        """The canonical address of a row, as far as one is needed to see which addresses repeat: what
+        is no address at all may come back too."""
         if record.problem is not None:
             return None
+        cell = record.cells[self._email].strip()
+        if cell.isascii() and cell[:1] != "'":
+            return cell.lower()
         try:
-            return canonical_email(restore(record.cells[self._email].strip()))
+            return canonical_email(restore(cell))
         except ValueError:
             return None
 
@@ -150,7 +155,10 @@ class Understanding:
                 understood = bool(fields["timezone"])
             if not understood:
                 attributes[self._columns.names[index]] = value
-        out = any(consent.opted_out(self._whole(cells[index])) for index in self._outs)
+        out = False
+        for index in self._outs:
+            said = self._said_out.get(cells[index])
+            out = out or (self._opted_out(cells[index]) if said is None else said)
         agreed, withdrawn = (None, False) if out else (self._claim, False)
         if self._consents:
             out, agreed, withdrawn = self._consent(record, out, errors)
@@ -181,6 +189,12 @@ class Understanding:
         if len(cell) <= 200:
             self._cells[cell] = value
         return value
+
+    def _opted_out(self, cell: str) -> bool:
+        out = consent.opted_out(self._whole(cell))
+        if len(self._said_out) < _CACHE and len(cell) <= 40:
+            self._said_out[cell] = out
+        return out
 
     def _whole(self, cell: str) -> str:
         text, _ = values.visible(restore(cell.strip()))

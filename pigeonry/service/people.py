@@ -71,6 +71,7 @@ def erase_person(db: Database, home: Home, email: str, *, now: datetime) -> Eras
         consents.suppress(
             session, digest, reason=SuppressionReason.ERASURE, source="erased on request", at=now
         )
+    people.forget_log(db)
     files = sum(_remove(home.outbox, key) for key in erased.send_keys)
     for report in sorted(home.reports.glob("import-*-errors.csv")):
         files += _strike(report, address)

@@ -7,10 +7,11 @@ from datetime import datetime
 from functools import lru_cache
 from json import JSONEncoder
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, insert
+from sqlalchemy import JSON, ColumnElement, String, any_, func, insert, literal, select
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from pigeonry.store.base import Base, UtcDateTime
 from pigeonry.store.session import Session
@@ -53,6 +54,14 @@ def add_rows(
         ready.append(arranged(values))
     if ready:
         connection.exec_driver_sql(statement, ready)
+
+
+def among(session: Session, column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    """`column IN values` with one bound parameter, however many values there are."""
+    if session.get_bind().dialect.name == "postgresql":
+        return cast("ColumnElement[bool]", column == any_(literal(list(values), ARRAY(String))))
+    each = func.json_each(_dumps(list(values))).table_valued("value")
+    return cast("ColumnElement[bool]", column.in_(select(each.c.value)))
 
 
 @lru_cache(64)

@@ -11,7 +11,7 @@ from sqlalchemy import Insert, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pigeonry.domain import ConsentBasis, ConsentState, SuppressionReason
-from pigeonry.store.bulk import add_rows
+from pigeonry.store.bulk import add_rows, among
 from pigeonry.store.leads import restrictive_first
 from pigeonry.store.models import Consent, Suppression
 from pigeonry.store.session import Session
@@ -129,15 +129,12 @@ def suppressed(session: Session, hashes: Sequence[str]) -> set[str]:
 
 def reasons(session: Session, hashes: Sequence[str]) -> dict[str, SuppressionReason]:
     """Why, for those of these address hashes that are suppressed."""
-    found: dict[str, SuppressionReason] = {}
-    for start in range(0, len(hashes), _CHUNK):
-        rows = session.execute(
-            select(Suppression.address_hash, Suppression.reason).where(
-                Suppression.address_hash.in_(hashes[start : start + _CHUNK])
-            )
+    rows = session.execute(
+        select(Suppression.address_hash, Suppression.reason).where(
+            among(session, Suppression.address_hash, hashes)
         )
-        found.update((digest, SuppressionReason(reason)) for digest, reason in rows)
-    return found
+    )
+    return {digest: SuppressionReason(reason) for digest, reason in rows}
 
 
 def suppression(session: Session, address_hash: str) -> SuppressionRow | None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from pigeonry.domain import ConsentState, Language
 from pigeonry.domain import Lead as DomainLead
 from pigeonry.errors import NotFound
-from pigeonry.store.bulk import add_rows
+from pigeonry.store.bulk import add_rows, among
 from pigeonry.store.models import Consent, Lead, Suppression
 from pigeonry.store.session import Session
 
@@ -144,9 +144,8 @@ def by_emails(session: Session, emails: Sequence[str]) -> dict[str, tuple[int, L
     """Id and fields of the leads that exist among these canonical addresses."""
     found: dict[str, tuple[int, LeadFields]] = {}
     columns = [getattr(Lead, name) for name in LeadFields._fields]
-    for part in _parts(emails):
-        for row in session.execute(select(Lead.id, *columns).where(Lead.email.in_(part))):
-            found[row[1]] = (row[0], LeadFields(*row[1:]))
+    for row in session.execute(select(Lead.id, *columns).where(among(session, Lead.email, emails))):
+        found[row[1]] = (row[0], LeadFields(*row[1:]))
     return found
 
 

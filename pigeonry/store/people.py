@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from pigeonry.store.models import (
     Suppression,
     Variant,
 )
-from pigeonry.store.session import Session
+from pigeonry.store.session import Database, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,18 @@ def erase(session: Session, email: str) -> Erased:
     return Erased(found=True, events=events, vectors=vectors, send_keys=keys, **gone)
 
 
+def forget_log(database: Database) -> None:
+    """SQLite's write-ahead log still holds the rows as they were: fold it in and empty it. Pages that
+    were freed are overwritten by `secure_delete`."""
+    if database.dialect == "sqlite":
+        with database.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+
+
 def _without(body: bytes, email: str) -> bytes:
     """The report without the address, whatever its case."""
-    import re
-
     return re.sub(re.escape(email.encode()), b"erased@invalid", body, flags=re.IGNORECASE)
 
 
