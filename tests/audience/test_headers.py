@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from audience.aliases import ALIASES, Field
@@ -94,3 +96,9 @@ def test_a_column_without_a_name_gets_one() -> None:
     found = map_columns(["email", "", "x"], {}, where="f.csv")
     assert found.names == ("email", "column 2", "x")
     assert found.column(Field.EMAIL) == 0
+
+
+def test_the_guide_lists_every_name_that_is_known() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/csv-upload.md").read_text(encoding="utf-8")
+    for field, names in ALIASES.items():
+        assert f"| `{field.value}` | {', '.join(names)} |" in guide
