@@ -1,6 +1,6 @@
 """Beliefs about prompt texts from what came back, pooled over prompts and segments. Chooses nothing.
 
-The model: clicks of a prompt p in a stratum s (a campaign's segment) are Poisson with mean
+The model: clicks of a prompt p in a stratum s (a wave of a campaign in a segment) are Poisson with mean
 exposure x rate(s) x effect(p, segment). Effects are Gamma around the prompt's effect, which is Gamma
 around the effect believed before (1 = like any prompt); rates are Gamma around the overall rate. The
 Gamma-Poisson pair is the usual conjugate one (Gelman et al., Bayesian Data Analysis, 2.6-2.7); shapes of
@@ -72,13 +72,15 @@ class Pooled:
 
 
 def cells(outcomes: Iterable[Outcomes], curve: DelayCurve, now: datetime) -> list[Cell]:
-    """Sum up outcomes by campaign, segment and prompt text. Bounced mails tried nothing."""
+    """Sum up outcomes by campaign, wave, segment and prompt text. Bounced mails tried nothing."""
     sums: dict[tuple[str, int, str, str], list[float]] = defaultdict(lambda: [0, 0, 0.0])
     for outcome in outcomes:
         if outcome.bounced and not outcome.clicked:
             continue
         key = (
-            f"{outcome.campaign_id}/{outcome.segment_id}",
+            # Waves leave at different times and with different shares: an arm that got more of a
+            # lively wave must not look better for it.
+            f"{outcome.campaign_id}/{outcome.wave}/{outcome.segment_id}",
             outcome.segment_id,
             outcome.prompt,
             outcome.prompt_version,

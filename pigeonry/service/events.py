@@ -24,6 +24,8 @@ from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import WrongUse
 from pigeonry.store import consents
 from pigeonry.store import events as store
+from pigeonry.store.events import EventTarget
+from pigeonry.store.fence import lock_addresses
 from pigeonry.store.session import Database, Session
 
 _BATCH = 1000  # events in one transaction
@@ -148,18 +150,19 @@ def _suppress(db: Database, home: Home, batch: Sequence[Received], now: datetime
     with db.write() as session:
         known = _known(session, list(stops.values()))
         by_key, by_provider = _targets(session, list(stops.values()), lock=False)
-        new = 0
+        found: list[tuple[Event, str, EventTarget | None]] = []
         for item in sorted(stops.values(), key=lambda item: item.event.id):
-            event, reason = item.event, suppression(item.event)
-            if event.id in known or reason is None:
-                continue
-            target = by_key.get(event.send_key) or by_provider.get(event.provider_message_id)
-            hashed = target.address_hash if target else _hashed(item.address, key)
-            if hashed:
-                consents.suppress(
-                    session, hashed, reason=reason, source=event.source, at=min(event.at, now)
-                )
-                new += 1
+            event = item.event
+            if event.id not in known:
+                target = by_key.get(event.send_key) or by_provider.get(event.provider_message_id)
+                hashed = target.address_hash if target else _hashed(item.address, key)
+                found.append((event, hashed, target))
+        lock_addresses(session, sorted({hashed for _, hashed, _ in found if hashed}))
+        for event, hashed, target in found:
+            reason = suppression(event)
+            if reason is not None and hashed:
+                at = min(event.at, now)
+                consents.suppress(session, hashed, reason=reason, source=event.source, at=at)
             if target and withdraws_consent(event):
                 consents.record(
                     session,
@@ -170,7 +173,7 @@ def _suppress(db: Database, home: Home, batch: Sequence[Received], now: datetime
                     proof=f"{event.kind} event {event.id}",
                     at=min(event.at, now),
                 )
-        return new
+        return sum(1 for _, hashed, _ in found if hashed)
 
 
 def _apply(db: Database, raw_id: int, batch: Sequence[Received]) -> IngestReport:
@@ -178,8 +181,7 @@ def _apply(db: Database, raw_id: int, batch: Sequence[Received]) -> IngestReport
     with db.write() as session:
         by_key, by_provider = _targets(session, batch, lock=True)
         kinds = _known(session, batch)
-        new: list[tuple[Event, int | None]] = []
-        accepted_at: dict[int, datetime | None] = {}
+        new: list[tuple[Event, EventTarget | None]] = []
         errors: list[EventError] = []
         alerts: list[str] = []
         duplicate = 0
@@ -198,39 +200,55 @@ def _apply(db: Database, raw_id: int, batch: Sequence[Received]) -> IngestReport
                     )
                 continue
             kinds[event.id] = event.kind
-            target = by_key.get(event.send_key) or by_provider.get(event.provider_message_id)
-            new.append((event, target.message_id if target else None))
-            if target:
-                accepted_at[target.message_id] = target.accepted_at
+            new.append(
+                (event, by_key.get(event.send_key) or by_provider.get(event.provider_message_id))
+            )
             if event.kind is EventKind.OTHER and event.reason.startswith("account_"):
                 alerts.append(f"the provider reports {event.reason}")
-        store.add(session, raw_id, new)
-        of_message = store.of_messages(session, sorted(accepted_at))
-        changed: list[Event] = []
-        statuses: dict[int, EventKind] = {}
-        proofs: dict[int, datetime] = {}
-        for message_id, events in of_message.items():
-            after = judged(events, accepted_at=accepted_at[message_id])
-            changed += [a for a, b in zip(after, events, strict=True) if a.human != b.human]
-            strongest = status(after)
-            if strongest is not None:
-                statuses[message_id] = strongest
-                proofs[message_id] = min(
-                    event.at for event in events if event.kind is not EventKind.OTHER
-                )
-        store.set_human(session, changed)
-        store.set_status(session, statuses)
-        proven = store.prove_accepted(session, proofs)
+        proven = _store(session, raw_id, new)
     return IngestReport(
         received=len(batch),
         duplicate=duplicate,
         applied=len(new),
         rejected=len(errors),
         errors=tuple(errors),
-        unmatched=sum(message_id is None for _, message_id in new),
+        unmatched=sum(target is None for _, target in new),
         proven=proven,
         alerts=tuple(alerts),
     )
+
+
+def _store(session: Session, raw_id: int, new: Sequence[tuple[Event, EventTarget | None]]) -> int:
+    """Store new events, judged together with what is known of their messages; returns how many messages
+    of unknown fate they prove to have left."""
+    targets = {target.message_id: target for _, target in new if target}
+    stored = store.of_messages(session, sorted(targets))
+    arrived: dict[int, list[Event]] = {message_id: [] for message_id in targets}
+    rows: list[tuple[Event, int | None]] = []
+    for event, target in new:
+        if target is None:
+            rows.append((event, None))
+        else:
+            arrived[target.message_id].append(event)
+    changed: list[Event] = []
+    statuses: dict[int, EventKind] = {}
+    proofs: dict[int, datetime] = {}
+    for message_id, target in targets.items():
+        before = stored[message_id]
+        after = judged([*before, *arrived[message_id]], accepted_at=target.accepted_at)
+        old = after[: len(before)]
+        changed += [a for a, b in zip(old, before, strict=True) if a.human != b.human]
+        rows += [(event, message_id) for event in after[len(before) :]]
+        strongest = status(after)
+        if strongest is not None:
+            if strongest.value != target.status:
+                statuses[message_id] = strongest
+            if target.unproven:
+                proofs[message_id] = min(e.at for e in after if e.kind is not EventKind.OTHER)
+    store.add(session, raw_id, rows)
+    store.set_human(session, changed)
+    store.set_status(session, statuses)
+    return store.prove_accepted(session, proofs)
 
 
 def _known(session: Session, batch: Sequence[Received]) -> dict[str, EventKind]:
@@ -240,7 +258,7 @@ def _known(session: Session, batch: Sequence[Received]) -> dict[str, EventKind]:
 
 def _targets(
     session: Session, batch: Sequence[Received], *, lock: bool
-) -> tuple[dict[str, store.EventTarget], dict[str, store.EventTarget]]:
+) -> tuple[dict[str, EventTarget], dict[str, EventTarget]]:
     return store.targets(
         session,
         (item.event.send_key for item in batch),

@@ -36,8 +36,9 @@ _UNKNOWN = Belief(1.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """One arm. Opens and clicks are people's; `machine_opens` counts mails that only machines opened.
-    `probability` is the chance with which the lot picked its prompt; intervals hold at every look."""
+    """One arm, as it went. Opens and clicks are people's; `machine_opens` counts mails that only machines
+    opened. `probability` is the chance with which the lot picked its prompt; intervals hold at every look.
+    Rates of different arms mix waves and segments differently: `contrasts` compare them, these do not."""
 
     arm: str
     prompt: str

@@ -33,12 +33,15 @@ class RawBody:
 
 @dataclass(frozen=True, slots=True)
 class EventTarget:
-    """The message that an event speaks of."""
+    """The message that an event speaks of. `unproven`: nobody knows yet whether it left. `status` is the
+    strongest event before this one, "" before any."""
 
     message_id: int
     lead_id: int
     address_hash: str
     accepted_at: datetime | None
+    unproven: bool
+    status: str
 
 
 def add_raw(
@@ -111,6 +114,8 @@ def targets(
         Message.lead_id,
         Message.address_hash,
         Message.accepted_at,
+        Message.state,
+        Message.status,
         Message.send_key,
         Message.provider_id,
     )
@@ -123,8 +128,10 @@ def targets(
         for part in _parts(values):
             query = select(*columns).where(column.in_(part)).order_by(Message.id)
             rows = session.execute(query.with_for_update() if lock else query)
-            for message_id, lead_id, address, accepted, key, provider in rows:
-                target = EventTarget(message_id, lead_id, address, accepted)
+            for message_id, lead_id, address, accepted, state, strongest, key, provider in rows:
+                target = EventTarget(
+                    message_id, lead_id, address, accepted, state in _UNPROVEN, strongest
+                )
                 by_key[key] = target
                 if provider:
                     by_provider[provider] = target

@@ -184,3 +184,18 @@ def test_a_drop_of_a_share_is_called_and_noise_is_not() -> None:
         for a, b in rng.binomial(500, 0.1, (4000, 2))
     ]
     assert np.mean(calls) < 0.002
+
+
+def test_an_arm_that_got_most_of_a_lively_wave_gets_no_credit_for_it() -> None:
+    def mails(prompt: str, wave: int, sends: int, clicks: int) -> list[Outcomes]:
+        base = replace(outcome(900), prompt=prompt, wave=wave)
+        return [replace(base, clicked=n < clicks) for n in range(sends)]
+
+    data = (
+        mails("a", 1, 200, 8)
+        + mails("b", 1, 200, 8)
+        + mails("a", 2, 1900, 228)
+        + mails("b", 2, 100, 12)
+    )
+    pooled = pool(cells(data, half_life_curve(24), NOON))
+    assert pooled.prompts[A].effect == pytest.approx(pooled.prompts[B].effect, rel=0.05)

@@ -108,8 +108,8 @@ def looks(rng: np.random.Generator, rate: tuple[float, float], looks: int, batch
 
 def test_an_aa_test_under_adaptive_allocation_names_a_false_winner_at_most_once_in_twenty() -> None:
     rng = np.random.default_rng(11)
-    false = sum(looks(rng, (0.03, 0.03), looks=100, batch=60) for _ in range(200))
-    assert false / 200 <= 0.05
+    false = sum(looks(rng, (0.03, 0.03), looks=100, batch=60) for _ in range(120))
+    assert false / 120 <= 0.05
 
 
 def test_a_real_difference_is_found_under_adaptive_allocation() -> None:

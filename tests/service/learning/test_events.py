@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -224,3 +225,24 @@ def test_an_unknown_source_is_refused_before_anything_is_stored(small: Make) -> 
         ingest_events(w.db, w.home, b"[]", source="sendgird", now=LATER)
     with w.db.read() as session:
         assert session.scalar(select(func.count()).select_from(RawEvent)) == 0
+
+
+def test_two_that_take_in_events_of_the_same_messages_at_once_lose_nothing(world: Make) -> None:
+    w = world(40)
+    keys = w.sent(w.campaign())
+    hour = timedelta(hours=1)
+    bodies = [
+        [sendgrid("delivered", key) for key in keys] + [sendgrid("spamreport", keys[0], at=LATER)],
+        [sendgrid("click", key, at=NOON + 3 * hour, url="https://a.example") for key in keys[::-1]],
+        [sendgrid("delivered", key) for key in keys[::-1]] + [sendgrid("unsubscribe", keys[1])],
+        [sendgrid("open", key, at=NOON + 2 * hour) for key in keys],
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda raws: take(w, raws), bodies))
+    assert sum(report.received for report in reports) == 162
+    assert all(r.received == r.applied + r.duplicate + r.rejected for r in reports)
+    with w.db.read() as session:
+        assert session.scalar(select(func.count()).select_from(Event)) == 122
+    found = [status for _, status in state(w).values()]
+    assert sorted(set(found)) == ["click", "complaint", "unsubscribe"]
+    assert found.count("click") == 38
