@@ -12,11 +12,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from generation import lexicon
 from generation.quantities import Kind, Quantity, quantities
 from generation.words import FUNCTION, content, fold, sentences, stem, stems
-from pigeonry.domain import Brief, Language
+from pigeonry.domain import Brief, Language, Purpose
 from pigeonry.domain.formats import date_text, price_text
 
 LINK = re.compile(
@@ -62,12 +63,20 @@ def facts_of(brief: Brief, language: Language) -> tuple[str, ...]:
     facts += [
         date_text(day, language) for day in (brief.starts, brief.ends, brief.event_date) if day
     ]
+    if brief.purpose is Purpose.LAST_CALL and brief.ends:
+        last = "last call" if language is Language.EN else "ultima strigare, ultimele zile"
+        facts.append(f"{last}: {date_text(brief.ends, language)}")
     facts += [brief.event_time, brief.code, brief.link, brief.sender.company, brief.sender.name]
     return tuple(fact for fact in facts if fact)
 
 
-def untraced(text: str, facts: Sequence[str], language: Language) -> list[Untraced]:
-    """Claims of a text that the facts do not bear out; empty when all are traced."""
+def untraced(
+    text: str, facts: Sequence[str], language: Language, *, told: str = ""
+) -> list[Untraced]:
+    """Claims of a text that the facts do not bear out; empty when all are traced.
+
+    `told` is what the reader is told elsewhere in the same mail: conditions stated there count.
+    """
     known = [_fact(fact, language) for fact in facts]
     folded = fold(text)
     found = [
@@ -77,11 +86,12 @@ def untraced(text: str, facts: Sequence[str], language: Language) -> list[Untrac
         *_lexical(folded, text, known, language),
         *_deadlines(folded, known, language),
         *_negations(text, known, language),
-        *_conditions(text, known, language),
+        *_conditions(text, told, known, language),
     ]
     return list(dict.fromkeys(found))
 
 
+@lru_cache(maxsize=4096)
 def _fact(text: str, language: Language) -> _Fact:
     folded = fold(text)
     return _Fact(
@@ -309,43 +319,42 @@ def _negations(text: str, known: Sequence[_Fact], language: Language) -> list[Un
             burden = lexicon.BURDENS[language].search(" ".join(denied))
             if about and not any(fact.negated for fact in about):
                 strongest = max(len(roots & fact.stems) for fact in about)
-                if burden or strongest >= min(2, len(roots)):
+                if burden or strongest >= 2:
                     found.append(Untraced("negation", f"{match.group()}{phrase}", "a fact says otherwise"))  # fmt: skip
             elif burden and not about:
                 found.append(Untraced("negation", f"{match.group()}{phrase}", "no fact says so"))
     return found
 
 
-def _conditions(text: str, known: Sequence[_Fact], language: Language) -> list[Untraced]:
+def _conditions(text: str, told: str, known: Sequence[_Fact], language: Language) -> list[Untraced]:
     """A benefit that a fact grants under a condition, told without it or to everybody."""
-    folded = fold(text)
-    said = stems(text, language)
-    said_quantities = quantities(text, language)
-    universal = lexicon.UNIVERSAL[language].search(folded)
+    whole = fold(f"{text} {told}")
+    all_said = stems(whole, language)
+    all_quantities = quantities(whole, language)
+    free = lexicon.FREE[language]
     found = []
-    for fact in known:
-        condition = lexicon.CONDITION[language].search(fact.folded)
-        if not condition:
-            continue
-        gains = [q for q in fact.quantities if q.kind is Kind.PERCENT]
-        relies = any(_same(q, gain) for q in said_quantities for gain in gains) or (
-            bool(lexicon.FREE[language].search(fact.folded))
-            and bool(lexicon.FREE[language].search(folded))
-            and bool(fact.stems & said)
-        )
-        reach = fact.stems & said
-        limits_price = any(_same(q, f) for q in said_quantities for f in fact.quantities)
+    for sentence in sentences(text):
+        folded = fold(sentence)
+        said = stems(sentence, language)
+        counted = quantities(sentence, language)
+        universal = lexicon.UNIVERSAL[language].search(folded)
         everybody = lexicon.EVERYBODY[language].search(folded)
-        if (
-            universal
-            and (relies or len(reach) >= (1 if everybody else 2) or limits_price)
-            and _limits_people(fact, language)
-        ):
-            found.append(Untraced("condition", universal.group(), "a fact grants it under a condition"))  # fmt: skip
-        elif relies and not _condition_told(
-            fact, condition, said, said_quantities, folded, language
-        ):
-            found.append(Untraced("condition", condition.group(), "its condition is left out"))
+        for fact in known:
+            condition = lexicon.CONDITION[language].search(fact.folded)
+            if not condition:
+                continue
+            shared = any(_same(q, f) for q in counted for f in fact.quantities)
+            gains = [q for q in fact.quantities if q.kind is Kind.PERCENT]
+            relies = any(_same(q, gain) for q in counted for gain in gains) or (
+                bool(free.search(fact.folded))
+                and bool(free.search(folded))
+                and bool(fact.stems & said)
+            )
+            reach = len(fact.stems & said) >= (1 if everybody else 2)
+            if universal and (relies or reach or shared) and _PEOPLE.search(fact.folded):
+                found.append(Untraced("condition", universal.group(), "a fact grants it under a condition"))  # fmt: skip
+            elif relies and not _condition_told(fact, condition, all_said, all_quantities, whole, language):  # fmt: skip
+                found.append(Untraced("condition", condition.group(), "its condition is left out"))
     return found
 
 
@@ -353,10 +362,6 @@ _PEOPLE = re.compile(
     r"(?<!\w)(?:new|members?|subscribers?|nonprofits?|students?|buyers?|nights|orders?|over|only|"
     r"noi|cursant\w*|abona\w*|clien\w*|student\w*|comenzi|sejur\w*|doar|numai|peste|minim\w*)(?!\w)"
 )
-
-
-def _limits_people(fact: _Fact, language: Language) -> bool:
-    return bool(_PEOPLE.search(fact.folded))
 
 
 def _condition_told(

@@ -24,7 +24,7 @@ FREE = {
     Language.RO: _any(
         r"gratui[a-z]*", r"gratis", r"moca", r"pe gratis", r"cadou\w*", r"bonus\w*",
         r"fara (?:niciun |nici un )?costu?r?i?(?: suplimentare?)?(?: de \w+)?", r"fara (?:plata|taxe?|sa platesti)",
-        r"nu (?:te |va )?costa nimic", r"nu plat\w+ nimic", r"pe gratis", r"din partea (?:noastra|casei)",
+        r"nu (?:te |va )?costa nimic", r"nu plat\w+ nimic", r"pe gratis", r"(?:e|este|sunt|va fi) din partea (?:noastra|casei)",
         r"zero (?:lei|costuri)", r"cinste de la noi",
     ),
 }  # fmt: skip
@@ -89,7 +89,7 @@ PROOF = {
     ),
     Language.RO: _any(
         r"premi(?:at\w*|ul|u|ile|i)", r"certificat\w*", r"certificar\w*", r"acredit\w*", r"aprobat\w*", r"recomandat\w* de", r"ales\w* de (?:peste|mii|sute)", r"testat\w* (?:clinic|dermatologic)", r"dovedit\w*", r"clientii (?:spun|nostri spun|iubesc)",
-        r"spune (?:[a-z]+)", r"potrivit (?:unui|unor)", r"recenzi\w*", r"stele", r"testimonial\w*", r"studii(?:le)? (?:arata|spun)", r"expertii", r"specialistii (?:spun|recomanda)", r"mii de", r"milioane de", r"sute de", r"brevetat\w*", r"castigator\w*", r"desemnat\w*",
+        r"potrivit (?:unui|unor)", r"recenzi\w*", r"stele", r"testimonial\w*", r"studii(?:le)? (?:arata|spun)", r"expertii", r"specialistii (?:spun|recomanda)", r"mii de", r"milioane de", r"sute de", r"brevetat\w*", r"castigator\w*", r"desemnat\w*",
     ),
 }  # fmt: skip
 UNIVERSAL = {

@@ -269,6 +269,8 @@ def _date(
     if number.fraction or number.value != int(number.value) or not 1 <= number.value <= 31:
         return []
     rest = folded[number.end :]
+    if number.written and number.value == 1 and not number.ordinal:
+        return []  # "o mai" is "still", not the first of May
     after = re.match(r"\s*(?:of\s+|the\s+)?([a-z]{3,})\.?,?(?:\s+(\d{4}))?", rest)
     if after and after[1] in _MONTH and after[1] not in _MONTHLESS_SMALL:
         used.add(index)
