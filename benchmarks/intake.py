@@ -130,6 +130,7 @@ def compare(kind: str, file: Path, rows: int, folder: Path) -> dict[str, Any]:
         "cpu_seconds": first["cpu"],
         "pandas_rows_per_second": pandas["rows"] / pandas["wall"],
         "pandas_peak_mb": pandas["peak_mb"],
+        "pandas_cpu_seconds": pandas["cpu"],
         "ratio_to_pandas": (first["rows"] / first["wall"]) / (pandas["rows"] / pandas["wall"]),
     }
     assert (
@@ -138,7 +139,8 @@ def compare(kind: str, file: Path, rows: int, folder: Path) -> dict[str, Any]:
         == first["created"] + first["updated"] + first["unchanged"] + (first["rejected"])
     )
     print(
-        f"{kind:<9} ours {found['rows_per_second']:>9,.0f} rows/s, peak {found['peak_mb']:,.0f} MB; "
+        f"{kind:<9} ours {found['rows_per_second']:>9,.0f} rows/s, {found['cpu_seconds']:,.1f} s of "
+        f"processor, peak {found['peak_mb']:,.0f} MB; "
         f"pandas {found['pandas_rows_per_second']:>9,.0f} rows/s, peak "
         f"{found['pandas_peak_mb']:,.0f} MB; ratio {found['ratio_to_pandas']:.2f}"
     )
