@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -296,3 +297,20 @@ def test_a_campaign_without_arms_draws_nothing(small: Make) -> None:
     number = w.campaign(arms=False)
     with pytest.raises(Refused, match="arms are not chosen"):
         assign_test(w.db, w.home, number, now=NOON)
+
+
+def test_two_runners_at_once_plan_each_lead_once_and_as_it_drew(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(300)
+    monkeypatch.setattr(assigning, "_BATCH", 40)
+    number = w.campaign()
+    for stage in (assign_test, assign_rest):
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda _, s=stage: s(w.db, w.home, number, now=NOON), range(2))
+        assert first.shares == second.shares
+    drawn, planned = lots(w, number), mails(w, number)
+    assert len(drawn) == 300
+    assert {lead: arm for lead, (arm, _, _) in drawn.items() if arm != "holdout"} == {
+        lead: arm for lead, (arm, _, _, _) in planned.items()
+    }
