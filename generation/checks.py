@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from generation import lexicon
@@ -97,6 +97,17 @@ class Proposal:
     preheader: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a small writer was held to form. `closed` is the vocabulary it had: words that are neither
+    there nor in the brief are refused. `ours` are the words its grammar puts in, which say nothing
+    about what it wrote; `readers` those that trace to the segment's description."""
+
+    closed: frozenset[str]
+    ours: frozenset[str]
+    readers: frozenset[str]
+
+
 def check_proposal(
     proposal: Proposal,
     brief: Brief,
@@ -104,10 +115,9 @@ def check_proposal(
     *,
     siblings: Sequence[Copy] = (),
     prompt_text: str = "",
-    closed: Collection[str] | None = None,
+    held: Held | None = None,
 ) -> tuple[Violation, ...]:
-    """Everything wrong with a proposal. `closed` is the vocabulary a small writer was held to: words
-    that are neither there nor in the brief are refused."""
+    """Everything wrong with a proposal; `held` when a small writer made it."""
     subject, preheader = proposal.subject, proposal.preheader
     facts = facts_of(brief, language)
     found: list[Violation] = []
@@ -116,7 +126,7 @@ def check_proposal(
         ("preheader", preheader, brief.limits.preheader_max),
     ):
         found += _one_line(field, text, limit, brief, facts, language)
-        found += _proposed(field, text, brief, language, facts, prompt_text, closed)
+        found += _proposed(field, text, brief, language, facts, prompt_text, held)
     if stems(subject, language) and stems(subject, language) == stems(preheader, language):
         found.append(Violation("repetition", "preheader", "says the same as the subject"))
     found += _siblings(subject, siblings, language)
@@ -241,7 +251,7 @@ def _proposed(
     language: Language,
     facts: Sequence[str],
     prompt_text: str,
-    closed: Collection[str] | None,
+    held: Held | None,
 ) -> Iterable[Violation]:
     """What only a model gets wrong: invented claims, copied rules, chatter, lines that trail off."""
     yield from _claims(field, text, facts, language)
@@ -255,9 +265,11 @@ def _proposed(
         or len(re.findall(re.escape(product), text, re.IGNORECASE)) > 1
     ):
         yield Violation("repetition", field, "names the product twice")
-    meaning = content(rest, language)
+    meaning = [word for word in content(rest, language) if not held or word not in held.ours]
     roots = [stem(word, language) for word in meaning]
     known = brief_stems(brief, language)
+    if held:
+        known |= {stem(word, language) for word in held.readers}
     if not meaning:
         yield Violation("empty", field, "says nothing but the name")
         return
@@ -269,8 +281,8 @@ def _proposed(
     traced = [word for word, root in zip(meaning, roots, strict=True) if root in known]
     if not traced or len(traced) * 2 < len(meaning):
         yield Violation("overlap", field, "says too little of what the brief says")
-    if closed is not None:
-        allowed = {fold(word) for word in closed}
+    if held:
+        allowed = {fold(word) for word in held.closed}
         for word, root in zip(meaning, roots, strict=True):
             if word not in allowed and root not in known:
                 yield Violation("invented", field, f"{word!r} is not a word of the brief")
@@ -301,6 +313,10 @@ def _english(field: str, text: str) -> Iterable[Violation]:
         )  # fmt: skip
         if wrong:
             yield Violation("grammar", field, f"{one!r} before {two!r}")
+            return
+    for word in ("with", "for", "of", "in"):
+        if every.count(word) > 1:
+            yield Violation("grammar", field, f"{word!r} comes twice")
             return
 
 

@@ -33,7 +33,7 @@ VARIABLES = (
     "language", "subject_max", "preheader_max",
 )  # fmt: skip
 META = ("name", "task", "angle", "languages", "variables", "output", "small")
-SMALL = ("vocabulary", "nouns", *FIELDS)
+SMALL = ("vocabulary", "nouns", "readers", *FIELDS)
 
 
 class PromptError(WrongUse):
@@ -48,11 +48,13 @@ class SmallGrammar:
 
     `{product}` stands for the name, `{words:a-b}` for that many words of the closed vocabulary (the
     brief's own words and `vocabulary`), `{noun}` for one of the brief's content words or `nouns`.
+    `readers` may be named where the segment's description holds one of their marks, in any language.
     """
 
     patterns: Mapping[str, str]
     vocabulary: tuple[str, ...]
     nouns: tuple[str, ...]
+    readers: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,7 @@ def _small(meta: Any, broken: Any) -> SmallGrammar | None:
         patterns=patterns,
         vocabulary=tuple(str(meta.get("vocabulary", "")).split()),
         nouns=tuple(str(meta.get("nouns", "")).split()),
+        readers={name: tuple(text.split()) for name, text in dict(meta.get("readers", {})).items()},
     )
 
 

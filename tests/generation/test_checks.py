@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from generation.brief import read_brief
-from generation.checks import Proposal, check_copy, check_proposal
+from generation.checks import Held, Proposal, check_copy, check_proposal
 from generation.library import load_library, write
 from pigeonry.domain import Copy, Language, Limits
 
@@ -75,7 +75,10 @@ def test_a_subject_that_copies_the_prompt_is_refused() -> None:
 
 
 def test_a_word_outside_the_closed_vocabulary_is_refused() -> None:
-    assert "invented" in checks("Zilio: a weekly planner without surgery", closed={"planner"})
+    assert "invented" in checks(
+        "Zilio: a weekly planner without surgery",
+        held=Held(frozenset({"planner"}), frozenset(), frozenset()),
+    )
 
 
 def test_a_subject_like_its_sibling_s_is_refused() -> None:

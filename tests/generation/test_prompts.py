@@ -43,7 +43,7 @@ def test_the_version_is_the_hash_of_the_text() -> None:
         ("You write short", "You write for {{ segment }}", "Action only"),
         ("## Limits", "## Rules", "sections"),
         ("{{ product }}", "{{ product", "section Action"),
-        ("{words:1-6}", "{words}", "small.subject"),
+        ("{words:1-5}", "{words}", "small.subject"),
         ('task = "subject"', "task = ", "TOML"),
         ('languages = ["ro", "en"]', 'languages = ["de"]', "languages"),
     ],
