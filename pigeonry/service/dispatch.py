@@ -123,7 +123,10 @@ class Dispatch:
                 if not flying:
                     self._reconcile()
                 self._claim()
-            room = self.lanes - len(flying) if going else 0
+            trouble = any(
+                item.bug or (item.result.channel_down and not item.late) for item in landed
+            )
+            room = self.lanes - len(flying) if going and not trouble else 0
             cleared, fenced_at = self._record_and_fence(landed, room)
             for ready in cleared:
                 flying[pool.submit(self._hand_over, ready, fenced_at)] = ready.claim
