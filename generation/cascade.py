@@ -374,7 +374,6 @@ _BEFORE_VERB = {
     "is",
     "be",
     "can",
-    "and",
 }
 
 

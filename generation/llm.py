@@ -118,6 +118,7 @@ def complete(
     The time-out holds for each whole attempt, also when a server sends a byte now and then. Raises
     ModelError; never returns a refusal as an answer.
     """
+    _litellm()  # its import takes seconds and is nobody's time-out
     for attempt in range(1, attempts + 1):
         started = time.monotonic()
         try:

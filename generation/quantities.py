@@ -365,7 +365,8 @@ def _measured(folded: str, number: _Number, language: Language) -> Quantity | No
     ):
         unit = re.search(r"([€$£]|eur|usd|ron|gbp)\s*$", folded[: number.start])
         assert unit is not None
-        return replace(base, kind=Kind.MONEY, unit=_UNITS[unit[1]][1])
+        text = folded[number.start - len(unit[0]) : number.end]
+        return replace(base, kind=Kind.MONEY, unit=_UNITS[unit[1]][1], text=text)
     if re.match(r"\s*(?:la suta|per cent)\b", rest):
         return replace(base, kind=Kind.PERCENT, unit="%")
     if number.fraction:
@@ -386,7 +387,10 @@ def _measured(folded: str, number: _Number, language: Language) -> Quantity | No
     name = follow[1] if follow else ""
     if name in _UNITS:
         kind, unit_name, factor = _UNITS[name]
-        return replace(base, kind=kind, unit=unit_name, value=round(number.value * factor, 6))
+        text = folded[number.start : number.end + (follow.end() if follow else 0)]
+        return replace(
+            base, kind=kind, unit=unit_name, value=round(number.value * factor, 6), text=text
+        )
     if number.written and number.value == 1:
         return None
     return replace(base, unit=stem(name, language) if name else "")
