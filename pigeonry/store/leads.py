@@ -131,6 +131,15 @@ def count_mailable(session: Session, *, key: bytes = b"", countries: Sequence[st
     return session.scalar(_mailable(select(func.count(Lead.id)), countries)) or 0
 
 
+def cells(
+    session: Session, *, key: bytes = b"", countries: Sequence[str] = ()
+) -> dict[tuple[int | None, Language | None], int]:
+    """How many leads that may be mailed there are for each segment and stated language."""
+    query = _mailable(select(Lead.segment_id, Lead.language, func.count(Lead.id)), countries)
+    rows = session.execute(query.group_by(Lead.segment_id, Lead.language))
+    return {(segment, Language(lang) if lang else None): count for segment, lang, count in rows}
+
+
 def lock_for_merge(session: Session) -> None:
     """Until this transaction ends nobody else may add leads: two sources never race for an address.
 
