@@ -102,8 +102,9 @@ def cost_waterfall(costs: CostFacts) -> Chart:
                           edgecolor=SURFACE, linewidth=0)  # fmt: skip
             text = money(step.micros, costs.currency)
             if row:
-                saved = money(steps[row - 1].micros - step.micros, costs.currency)
-                text = f"{saved} saved\n{text} left"
+                saved = steps[row - 1].micros - step.micros
+                word = "saved" if saved >= 0 else "more"
+                text = f"{money(abs(saved), costs.currency)} {word}\n{text} left"
             axes.text(max(value, before) + top * 0.015, row, text, va="center", color=INK)
         categories(axes, [step.name for step in steps], narrow)
         axes.set_xlim(0, top * (1.62 if narrow else 1.25))
@@ -172,7 +173,7 @@ def refusal_bars(reasons: Sequence[tuple[str, int]]) -> Chart:
 
     return chart(
         "refusals",
-        "Why proposals of models were refused",
+        "Checks that proposals of models did not pass",
         "; ".join(f"{reason}: {count(number)}" for reason, number in reasons),
         draw,
         rows=len(reasons) * 1.1,

@@ -186,7 +186,8 @@ class BeliefFacts:
 class CampaignFacts:
     """One campaign. `winner` is an arm's letter when it is shown to be the best, else ""; `leader`
     the one that is believed to be. `ripe`: share of all clicks that are expected to be in by now.
-    Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
+    `broken` counts checks that proposals of models did not pass (one may break several), `refused` the
+    proposals that were not taken, of `proposals`. Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
     those of all prompts in the lot that chose the arms, on what `prior_sends` earlier mails had shown."""
 
     id: int
@@ -212,7 +213,8 @@ class CampaignFacts:
     model_seconds: float
     local_model: str
     writing_note: str
-    refused: Mapping[str, int]
+    broken: Mapping[str, int]
+    refused: int
     proposals: int
     score_note: str
     arms: tuple[ArmFacts, ...] = ()

@@ -170,12 +170,48 @@ def change(before: CampaignFacts, after: CampaignFacts) -> Change:
     )
 
 
+# What the checks of `generation.checks` look at, in a marketer's words.
+_CHECKS = {
+    "banned": "a word that the brief bans",
+    "capitals": "a word in capitals",
+    "cut": "cut off at the limit",
+    "diacritics": "wrong or missing diacritics",
+    "emoji": "an emoji or an invisible character",
+    "empty": "says nothing",
+    "form": "stray spaces or line breaks",
+    "grammar": "broken grammar",
+    "invented": "a word that the brief does not know",
+    "language": "the wrong language",
+    "length": "too long",
+    "link": "a link of its own",
+    "overlap": "says too little of what the brief says",
+    "placeholder": "an unfilled placeholder",
+    "product": "does not name the product",
+    "prompt-copy": "copies the prompt",
+    "punctuation": "exclamation or a chain of marks",
+    "repetition": "repeats itself",
+    "required": "lacks a word that the brief requires",
+    "schema": "an answer out of shape",
+    "sensitive": "may hurt a reader",
+    "sibling": "too close to the other arm",
+    "spam": "reads like spam",
+    "unfinished": "an unfinished sentence",
+}
+
+
+def check_words(code: str) -> str:
+    kind, _, claim = code.partition(":")
+    if kind == "claim" and claim:
+        return f"a claim that is not in the brief ({claim.replace('-', ' ')})"
+    return _CHECKS.get(code, code)
+
+
 def refusals(campaigns: Sequence[CampaignFacts]) -> list[tuple[str, int]]:
-    """Why proposals of models were refused, over all campaigns, most frequent first."""
+    """Which checks proposals did not pass, over all campaigns, most frequent first."""
     totals: dict[str, int] = {}
     for campaign in campaigns:
-        for reason, number in campaign.refused.items():
-            totals[reason] = totals.get(reason, 0) + number
+        for code, number in campaign.broken.items():
+            totals[check_words(code)] = totals.get(check_words(code), 0) + number
     return sorted(totals.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -66,7 +66,7 @@ def write_report(
 def render(data: ReportData) -> str:
     """The page as text. Raises TypeError where a value is missing that the page would print."""
     environment = _environment(bool(data.simulated))
-    refused = words.refusals(data.campaigns)
+    broken = words.refusals(data.campaigns)
     changes = [
         words.change(before, after)
         for before, after in zip(data.campaigns, data.campaigns[1:], strict=False)
@@ -80,9 +80,9 @@ def render(data: ReportData) -> str:
         events=any(_came_back(campaign) for campaign in data.campaigns),
         mails=_groups(data.campaigns),
         changes=changes,
-        refused=refused,
+        broken=broken,
         proposals=sum(campaign.proposals for campaign in data.campaigns),
-        charts=_charts(data, refused, changes),
+        charts=_charts(data, broken, changes),
     )
 
 
@@ -110,7 +110,7 @@ class _Charts:
 
 
 def _charts(
-    data: ReportData, refused: Sequence[tuple[str, int]], changes: Sequence[words.Change]
+    data: ReportData, broken: Sequence[tuple[str, int]], changes: Sequence[words.Change]
 ) -> _Charts:
     from pigeonry.service import report_charts as draw
     from pigeonry.service import report_rates as rates
@@ -144,7 +144,7 @@ def _charts(
             change.after.id: rates.belief_moves(change, tag) if change.moves else None
             for change in changes
         },
-        refusals=draw.refusal_bars(refused) if refused else None,
+        refusals=draw.refusal_bars(broken) if broken else None,
     )
 
 
@@ -212,6 +212,7 @@ def _environment(simulated: bool) -> Environment:
         picked=_picked,
         share=_share,
         wave_name=words.wave_name,
+        check_words=words.check_words,
     )
     environment.filters.update(
         count=words.count,

@@ -147,7 +147,8 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         model_seconds=41.3,
         local_model="smollm2-135m-instruct-q4_1",
         writing_note="The local model wrote English subjects; the library wrote the rest.",
-        refused={"a number that is not in the brief": 9, "too long": 4, "not distinct": 2},
+        broken={"claim:number": 9, "length": 4, "a check of tomorrow": 2},
+        refused=13,
         proposals=24,
         score_note="cold start",
         arms=arms,
@@ -406,7 +407,7 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
     cells = (CellFacts(_HOSTILE, "A", _HOSTILE, 10, 1, Interval(0.1, 0.01, 0.3), 0.5),)
     data = _sample(
         campaigns=(_campaign(1, (3, 4), name=_HOSTILE, mails=(mail,), arms=arms, cells=cells,
-                             refused={_HOSTILE: 3}),),
+                             broken={_HOSTILE: 3}),),
         segments=(SegmentFacts(1, _HOSTILE, _HOSTILE, 12),),
     )  # fmt: skip
     found = _Page(render(data))
@@ -431,7 +432,7 @@ def test_any_name_of_a_segment_gives_a_whole_page(name: str, size: int) -> None:
 def test_nothing_known_yet_is_said_in_words() -> None:
     bare = _campaign(
         1, (0, 0), arms=(), contrasts=(), cells=(), waves=(), guardrails=(), holdout=None, mails=(), sent=0,
-        held_out=0, refused={}, proposals=0, calls=0, cache_hits=0, local_model="", writing_note="",
+        held_out=0, broken={}, refused=0, proposals=0, calls=0, cache_hits=0, local_model="", writing_note="",
     )  # fmt: skip
     text = _Page(render(_sample(campaigns=(bare,), costs=None, map=None, segments=()))).text
     for sentence in (
