@@ -6,37 +6,42 @@ The facts are those of the report page, gathered by the same service.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.tasks import opened
+from flows.tasks import clock, opened
 from pigeonry.domain.variant import Variant
 from pigeonry.service import report_words as words
-from pigeonry.service.report_data import CampaignFacts, CostFacts
+from pigeonry.service.report_data import CostFacts
+from pigeonry.service.results import CampaignResults
 
 Row = dict[str, str | int]
 
 SIMULATED = "Whatever recipients did here is SIMULATED: this home was made by `pigeonry demo`."
 
 
-def leave(campaign_id: int, home: str) -> dict[str, int | str]:
+def leave(campaign_id: int, home: str, as_of: str) -> dict[str, int | str]:
     """Leave all tables of a campaign, and return where it stands."""
     from pigeonry.service import campaigns
-    from pigeonry.service.report_collect import collect
+    from pigeonry.service.costs import cost_report
+    from pigeonry.service.results import campaign_results
 
     leave_segments(home)
     leave_variants(campaign_id, home)
     with opened(home) as (db, found):
-        data = collect(db, found, [campaign_id], now=datetime.now(UTC))
         view = campaigns.view(db, campaign_id)
-        note = _note(found.path)
-    facts = data.campaigns[0]
-    if data.costs is not None:
-        _table(f"campaign-{campaign_id}-costs", data.costs.note, _costs(data.costs))
-    _table(f"campaign-{campaign_id}-results", f"{facts.verdict} {note}", _results(facts))
+        costs = cost_report(db, campaign_id)
+        results = campaign_results(
+            db,
+            campaign_id,
+            now=clock(as_of)(),
+            mature_hours=found.settings.learning.mature_hours,
+        )
+        simulated = SIMULATED if (found.path / "DEMO").exists() else ""
+    _table(f"campaign-{campaign_id}-costs", costs.note, _costs(costs))
+    said = filter(None, (results.verdict, results.holdout.claim, simulated))
+    _table(f"campaign-{campaign_id}-results", " ".join(said), _results(results))
     return {
         "campaign": campaign_id,
         "name": view.name,
@@ -123,26 +128,23 @@ def _costs(costs: CostFacts) -> list[Row]:
     ]
 
 
-def _results(facts: CampaignFacts) -> list[Row]:
+def _results(results: CampaignResults) -> list[Row]:
     return [
         {
             "arm": arm.arm,
             "prompt": arm.prompt,
-            "sent": arm.sends,
-            "opens": arm.opens,
+            "sent": arm.counts.sends,
+            "opens": arm.counts.opened,
             "machine opens": arm.machine_opens,
-            "clicks": arm.clicks,
-            "click rate": words.percent(arm.click_rate.estimate) if arm.click_rate else "-",
-            "95 % interval": words.span(arm.click_rate) if arm.click_rate else "-",
-            "P(best)": "-" if arm.p_best is None else words.chance(arm.p_best),
-            "unsubscribes": arm.unsubscribes,
+            "clicks": arm.counts.clicked,
+            "click rate": words.percent(arm.click_rate.estimate),
+            "interval": words.span(arm.click_rate),
+            "P(best)": words.chance(arm.p_best),
+            "unsubscribes": arm.counts.unsubscribed,
+            "complaints": arm.counts.complained,
         }
-        for arm in facts.arms
+        for arm in results.arms
     ]
-
-
-def _note(home: Path) -> str:
-    return SIMULATED if (home / "DEMO").exists() else ""
 
 
 def _table(key: str, description: str, rows: Sequence[Row]) -> None:

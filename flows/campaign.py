@@ -45,4 +45,4 @@ def campaign(
             if send:
                 trigger.go_on_later(number, home, until)
             break
-    return artifacts.leave(number, home)
+    return artifacts.leave(number, home, as_of)
