@@ -22,7 +22,8 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("lead_id", "campaign_id", "step", "occurrence"),
         UniqueConstraint("send_key"),
-        Index("ix_message_campaign_id_state", "campaign_id", "state"),
+        # With the id, so that claiming the next in order never sorts what is left.
+        Index("ix_message_campaign_id_state", "campaign_id", "state", "id"),
         Index("ix_message_state_lease_until", "state", "lease_until"),
         Index("ix_message_provider_id", "provider_id"),
     )

@@ -454,7 +454,7 @@ def upgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_message_address_hash"), ["address_hash"], unique=False)
         batch_op.create_index(
-            "ix_message_campaign_id_state", ["campaign_id", "state"], unique=False
+            "ix_message_campaign_id_state", ["campaign_id", "state", "id"], unique=False
         )
         batch_op.create_index("ix_message_provider_id", ["provider_id"], unique=False)
         batch_op.create_index(
