@@ -6,7 +6,6 @@ campaign. litellm is imported at the first call: it takes seconds and 170 MB.
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import random
@@ -135,7 +134,9 @@ def complete(
 @lru_cache(maxsize=1)
 def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    litellm: Any = importlib.import_module("litellm")
+    import litellm as module
+
+    litellm: Any = module
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.num_retries = 0
