@@ -6,6 +6,7 @@ A flow wraps one task around a stage; the command line runs the same stages dire
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -203,7 +204,10 @@ def run_stage(
         send,
         stop or threading.Event(),
     )
+    began = time.monotonic()
     note = _WORK[row.stage](run)
+    if note is not None:
+        note = {**note, "seconds": round(time.monotonic() - began, 1)}
     with db.write() as session:
         state = store.get(session, campaign_id).state
         moves = state in ("running", "waiting")  # a pause or a cancellation meanwhile stands
@@ -284,7 +288,6 @@ def _write(run: Run) -> dict[str, Any]:
         "refused": dict(report.refused),
         "cost_micros": report.cost_micros,
         "currency": report.currency,
-        "seconds": round(report.seconds, 1),
         "local_model": report.local_model,
         "note": report.note,
     }
@@ -354,7 +357,6 @@ def _send(run: Run) -> dict[str, Any] | None:
         "cancelled": report.cancelled,
         "parked": report.parked,
         "unknown": report.unknown,
-        "seconds": round(report.seconds, 1),
     }
 
 

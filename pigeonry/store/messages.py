@@ -86,6 +86,20 @@ def plan(session: Session, rows: Sequence[PlannedMessage], at: datetime) -> int:
     return result.rowcount
 
 
+def cancel_planned(session: Session, campaign_id: int, *, reason: str) -> int:
+    """Cancel what has not been handed over; return how many. A sender that holds a claim on one finds
+    it gone at the fence."""
+    result = session.connection().execute(
+        update(Message)
+        .where(
+            Message.campaign_id == campaign_id,
+            Message.state.in_([MessageState.PLANNED.value, MessageState.CLAIMED.value]),
+        )
+        .values(state=MessageState.CANCELLED.value, reason=reason, owner="", lease_until=None)
+    )
+    return result.rowcount
+
+
 def counts(
     session: Session, campaign_id: int, *, wave: int | None = None
 ) -> dict[MessageState, int]:
