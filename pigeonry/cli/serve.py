@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -56,7 +57,7 @@ def serve(output: Output, only: str | None) -> int:
         _wait_healthy(api, parts, stop, output)
         if only != "worker" and not stop.asked:
             output.say(f"Prefect   {api.removesuffix('/api')}")
-            _deploy(home, env, root)
+            _deploy(env, root)
         if only != "server" and not stop.asked:
             name = f"pigeonry-{os.getpid()}"
             parts["worker"] = _start(
@@ -144,18 +145,33 @@ def _run(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> None:
         )
 
 
-def _deploy(home: Home, env: Mapping[str, str], root: Path) -> None:
+def _deploy(env: Mapping[str, str], root: Path) -> None:
     """Deploy prefect.yaml when it is new or changed: doing it each time would undo the schedules that
     somebody has switched on or off in Prefect's UI."""
-    marker = home.path / "prefect" / "deployed"
+    api, marker = env["PREFECT_API_URL"], Path(env["PREFECT_HOME"]) / "deployed"
     wanted = hashlib.sha256((root / "prefect.yaml").read_bytes() + bytes(root)).hexdigest()
     if marker.exists() and marker.read_text() == wanted:
         return
-    _run(["work-pool", "create", POOL, "--type", "process", "--overwrite"], env, root)
+    _post(f"{api}/work_pools/", {"name": POOL, "type": "process"})
     for tag in ("provider", "model"):  # as in flows.campaign: one sender, one writer at a time
-        _run(["concurrency-limit", "create", tag, "1"], env, root)
+        _post(f"{api}/concurrency_limits/", {"tag": tag, "concurrency_limit": 1})
     _run(["--no-prompt", "deploy", "--all"], env, root)
     marker.write_text(wanted)
+
+
+def _post(url: str, body: Mapping[str, str | int]) -> None:
+    """Make something; that it exists already is as good. A pool without a template gets it from its
+    first worker."""
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+    except urllib.error.HTTPError as error:
+        if error.code != 409:
+            raise OutsideFailure(
+                f"the Prefect server answered {error.code}", where=url, fix="its log is above"
+            ) from error
 
 
 def _healthy(api: str) -> bool:

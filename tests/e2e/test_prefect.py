@@ -43,7 +43,12 @@ class Served:
         return found[name]
 
     def post(self, path: str, body: Any) -> Any:
-        answer = self.api.post(path, json=body)
+        """Ask again while the server says 503: its SQLite was busy."""
+        for _ in range(10):
+            answer = self.api.post(path, json=body)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 
@@ -55,7 +60,7 @@ class Served:
         return str(made["id"])
 
     def state(self, run: str) -> str:
-        answer = self.api.get(f"/flow_runs/{run}").json()["state"]
+        answer = self.post("/flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})[0]["state"]
         if answer["type"] in ("FAILED", "CRASHED", "CANCELLED"):
             raise AssertionError(f"{answer['name']}: {answer['message']}\n{self.logs(run)}")
         return str(answer["type"])
@@ -128,6 +133,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "PIGEONRY_EMBEDDING__BACKEND": "hashing",
         "PIGEONRY_LLM__LOCAL": "false",
         "NO_PROXY": "127.0.0.1",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     home = folder / "home"
     log = (folder / "log").open("w+")
@@ -193,7 +199,7 @@ def test_the_scheduler_creates_runs_and_the_worker_does_them(served: Served) -> 
         )
         return [run for run in runs if run["auto_scheduled"]]
 
-    assert wait_for(done, seconds=120, about="a scheduled run of drain-events")
+    assert wait_for(done, seconds=180, about="a scheduled run of drain-events")
     for schedule in served.api.get(f"/deployments/{drain['id']}/schedules").json():
         served.api.delete(f"/deployments/{drain['id']}/schedules/{schedule['id']}")
 
@@ -202,9 +208,9 @@ def test_leads_come_in_and_a_campaign_runs_to_its_end_after_a_person_approves_in
     served: Served, tmp_path: Path
 ) -> None:
     intake = served.start("intake", path=str(leads(tmp_path)), consent="express:test")
-    wait_for(lambda: served.state(intake) == "COMPLETED", seconds=90, about="intake")
+    wait_for(lambda: served.state(intake) == "COMPLETED", seconds=180, about="intake")
     run = served.start("campaign", brief=BRIEF, send=True, until="send_test")
-    wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
+    wait_for(lambda: served.state(run) == "PAUSED", seconds=180, about="a pause for approval")
     assert "## " in served.artifacts()["campaign-1-variants"]
 
     wait_for(
@@ -218,7 +224,7 @@ def test_leads_come_in_and_a_campaign_runs_to_its_end_after_a_person_approves_in
         seconds=20,
         about="the run takes the answer",
     )
-    wait_for(lambda: served.state(run) == "COMPLETED", seconds=90, about="the campaign")
+    wait_for(lambda: served.state(run) == "COMPLETED", seconds=180, about="the campaign")
 
     shown = served.pigeonry("campaign", "show", "1")
     mails = list((served.home / "outbox").rglob("*.eml"))
@@ -237,11 +243,11 @@ def test_an_approval_on_our_side_lets_a_run_go_on_and_it_plans_the_next_for_when
         (ROOT / BRIEF).read_text().replace("[experiment]", "[experiment]\nwait_hours = 2")
     )
     run = served.start("campaign", brief=str(brief), occurrence="second", send=True)
-    wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
+    wait_for(lambda: served.state(run) == "PAUSED", seconds=180, about="a pause for approval")
 
     served.pigeonry("campaign", "approve", "2", "--by", "a colleague")
 
-    wait_for(lambda: served.state(run) == "COMPLETED", seconds=60, about="the campaign")
+    wait_for(lambda: served.state(run) == "COMPLETED", seconds=180, about="the campaign")
     shown = served.pigeonry("campaign", "show", "2")
     assert (shown["stage"], shown["state"]) == ("ripen", "waiting")
     planned = served.post(
@@ -255,7 +261,7 @@ def test_an_approval_on_our_side_lets_a_run_go_on_and_it_plans_the_next_for_when
 def test_a_run_may_wait_for_a_person_while_everything_is_stopped(served: Served) -> None:
     """Its process is a session of its own; the fixture asserts that it is gone in the end."""
     run = served.start("campaign", brief=BRIEF, occurrence="third", send=True)
-    wait_for(lambda: served.state(run) == "PAUSED", seconds=90, about="a pause for approval")
+    wait_for(lambda: served.state(run) == "PAUSED", seconds=180, about="a pause for approval")
 
     assert any("engine" in " ".join(command) for command in left_behind(served.home))
 
