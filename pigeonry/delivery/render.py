@@ -164,6 +164,7 @@ def facts(brief: Brief, language: Language) -> tuple[tuple[str, str], ...]:
     texts, wording = layout.words(language, brief.address).texts, brief.wording[language]
     rows = (
         ("offer", wording.offer),
+        ("deadline", "" if brief.ends is None else date_text(brief.ends, language)),
         (
             "price",
             "" if brief.price is None else price_text(brief.price, brief.currency, language),
@@ -172,7 +173,6 @@ def facts(brief: Brief, language: Language) -> tuple[tuple[str, str], ...]:
         ("date", "" if brief.event_date is None else date_text(brief.event_date, language)),
         ("time", brief.event_time),
         ("place", wording.place),
-        ("deadline", "" if brief.ends is None else date_text(brief.ends, language)),
     )
     return tuple((texts[label], _capital(value)) for label, value in rows if value)
 
