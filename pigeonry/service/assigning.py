@@ -74,7 +74,7 @@ def assign_rest(
 
 
 def _opened(db: Database, campaign_id: int) -> tuple[CampaignRow, Brief, dict[str, ArmPlan]]:
-    from pigeonry.service.campaigns import load
+    from pigeonry.service.briefs import load
 
     row, brief = load(db, campaign_id)
     with db.read() as session:

@@ -18,6 +18,7 @@ from pigeonry.domain.message import MessageState
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.domain.variant import Variant
 from pigeonry.errors import NotFound, Refused, WrongUse
+from pigeonry.service.briefs import load
 from pigeonry.store import campaigns as store
 from pigeonry.store.session import Database
 
@@ -137,15 +138,6 @@ def _seed(name: str, occurrence: str) -> int:
 
     digest = hashlib.sha256(f"{name}\x00{occurrence}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def load(db: Database, campaign_id: int) -> tuple[store.CampaignRow, Brief]:
-    from generation.brief import parse_brief
-
-    with db.read() as session:
-        row = store.get(session, campaign_id)
-        source = store.brief_source(session, campaign_id)
-    return row, parse_brief(source, where=f"campaign {campaign_id}")
 
 
 def run_campaign(

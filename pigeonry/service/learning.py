@@ -101,7 +101,7 @@ def choose_arms(
     Arms once chosen stay. Without anything learned this is a plain lot. The beliefs of this moment go
     into the experiment's plan. Raises WrongUse without prompts.
     """
-    from pigeonry.service.campaigns import load
+    from pigeonry.service.briefs import load
     from scoring.bandit import choose
     from scoring.evaluate import chances_of_best
 
