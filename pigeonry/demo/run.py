@@ -46,6 +46,10 @@ def run_demo(
 
     Raises Refused for a home that has data and was not made by the demo.
     """
+    import flows
+
+    flows.settle(home.path)  # before the first import of a flow: Prefect's files stay in this home
+
     from flows.campaign import campaign
     from flows.intake import intake
     from pigeonry.service.homes import open_database
