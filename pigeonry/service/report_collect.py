@@ -14,7 +14,7 @@ from pigeonry import __version__
 from pigeonry.config import Home
 from pigeonry.domain import HOLDOUT, Interval, MessageState, Posterior
 from pigeonry.errors import PigeonryError
-from pigeonry.service.campaigns import load
+from pigeonry.service.briefs import load
 from pigeonry.service.outcomes import believed
 from pigeonry.service.report_data import (
     ArmFacts,
@@ -35,6 +35,7 @@ from pigeonry.service.report_mails import mails_of, writing_of
 from pigeonry.service.results import ArmResult, CampaignResults, CellResult, campaign_results
 from pigeonry.store import assignments, campaigns, messages
 from pigeonry.store.session import Database
+from scoring.evaluate import Contrast
 
 _SHOWN = ("SQLAlchemy", "scikit-learn", "prefect", "matplotlib")
 _WAITING = (MessageState.PLANNED, MessageState.CLAIMED, MessageState.HANDING_OVER)
@@ -123,17 +124,16 @@ def _campaign(
         model_seconds=writing.seconds,
         local_model=writing.local_model,
         writing_note=writing.note,
-        broken=writing.broken,
-        refused=writing.refused,
+        refused=writing.broken,
+        refused_proposals=writing.refused,
         proposals=writing.proposals,
         score_note=str(row.notes.get("score", {}).get("note", "")),
         arms=tuple(_arm(arm, heard) for arm in results.arms),
-        contrasts=tuple(
-            ContrastFacts(pair.first, pair.second, pair.interval, pair.shown)
-            for pair in results.contrasts
-            if heard
+        contrasts=tuple(_contrast(pair, results.leader) for pair in results.contrasts if heard),
+        cells=tuple(
+            _cell(cell, names, heard)
+            for cell in sorted(results.cells, key=lambda cell: _place(names, cell.segment_id))
         ),
-        cells=tuple(_cell(cell, names, heard) for cell in results.cells),
         waves=_waves(results),
         guardrails=tuple(
             GuardrailFacts(
@@ -199,6 +199,15 @@ def _arm(arm: ArmResult, heard: bool) -> ArmFacts:
     )
 
 
+def _contrast(pair: Contrast, leader: str) -> ContrastFacts:
+    """With the leader named first where it takes part."""
+    gap = pair.interval
+    if pair.second == leader:
+        gap = Interval(-gap.estimate, -gap.high, -gap.low, gap.level)
+        return ContrastFacts(pair.second, pair.first, gap, pair.shown)
+    return ContrastFacts(pair.first, pair.second, gap, pair.shown)
+
+
 def _cell(cell: CellResult, names: Mapping[int, str], heard: bool) -> CellFacts:
     return CellFacts(
         segment=_name(names, cell.segment_id),
@@ -238,7 +247,9 @@ def _beliefs(
             sends=belief.sends,
             clicks=belief.clicks,
         )
-        for belief in sorted(shown, key=lambda belief: (belief.prompt, belief.segment_id))
+        for belief in sorted(
+            shown, key=lambda belief: (belief.prompt, _place(names, belief.segment_id))
+        )
     )
 
 
@@ -249,6 +260,13 @@ def _credible(belief: Posterior, level: float = 0.95) -> Interval:
     tail = (1 - level) / 2
     low, high = (float(betaincinv(belief.alpha, belief.beta, p)) for p in (tail, 1 - tail))
     return Interval(belief.mean, low, high, level)
+
+
+def _place(names: Mapping[int, str], segment_id: int) -> int:
+    """Largest segment first, as `names` has them; all segments together (0) before, retired ones last."""
+    return (
+        list(names).index(segment_id) if segment_id in names else len(names) if segment_id else -1
+    )
 
 
 def _name(names: Mapping[int, str], segment_id: int) -> str:

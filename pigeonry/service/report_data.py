@@ -65,7 +65,7 @@ class CheckFacts:
 @dataclass(frozen=True, slots=True)
 class MailFacts:
     """A variant as a mail, and what it came from. `html` is "" when it could not be rendered: `note`
-    then says why. `cold_start` is true where `predicted_click` is a prior and no learned number."""
+    then says why. `cold_start`: `predicted_click` is an assumed or pooled rate and no model's."""
 
     arm: str
     language: str
@@ -186,8 +186,8 @@ class BeliefFacts:
 class CampaignFacts:
     """One campaign. `winner` is an arm's letter when it is shown to be the best, else ""; `leader`
     the one that is believed to be. `ripe`: share of all clicks that are expected to be in by now.
-    `broken` counts checks that proposals of models did not pass (one may break several), `refused` the
-    proposals that were not taken, of `proposals`. Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
+    `refused` counts by check how often proposals of models did not pass (one may break several), so its
+    sum is no count of proposals: `refused_proposals` of `proposals` were not taken. Money in millionths of `currency`; `model_seconds` is time spent in calls of models. `weights` are
     those of all prompts in the lot that chose the arms, on what `prior_sends` earlier mails had shown."""
 
     id: int
@@ -213,8 +213,8 @@ class CampaignFacts:
     model_seconds: float
     local_model: str
     writing_note: str
-    broken: Mapping[str, int]
-    refused: int
+    refused: Mapping[str, int]
+    refused_proposals: int
     proposals: int
     score_note: str
     arms: tuple[ArmFacts, ...] = ()

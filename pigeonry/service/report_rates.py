@@ -125,7 +125,7 @@ def belief_moves(change: Change, tag: str) -> Chart:
             for move in moves
         ),
         draw,
-        rows=len(moves),
+        rows=len(moves) * 1.1,
     )
 
 

@@ -20,7 +20,7 @@ def count(number: float) -> str:
 def percent(fraction: float) -> str:
     """5.2 %; two digits that count below one percent."""
     value = fraction * 100
-    places = 1 if abs(value) >= 1 or value == 0 else 2
+    places = 0 if value == 0 else 1 if abs(value) >= 1 else 2
     text = f"{abs(value):.{places}f}"
     return f"{MINUS if value < 0 and float(text) else ''}{text}{NO_BREAK}%"
 
@@ -210,7 +210,7 @@ def refusals(campaigns: Sequence[CampaignFacts]) -> list[tuple[str, int]]:
     """Which checks proposals did not pass, over all campaigns, most frequent first."""
     totals: dict[str, int] = {}
     for campaign in campaigns:
-        for code, number in campaign.broken.items():
+        for code, number in campaign.refused.items():
             totals[check_words(code)] = totals.get(check_words(code), 0) + number
     return sorted(totals.items(), key=lambda item: (-item[1], item[0]))
 

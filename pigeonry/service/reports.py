@@ -88,7 +88,7 @@ def render(data: ReportData) -> str:
 
 def _title(data: ReportData) -> str:
     names = list(dict.fromkeys(campaign.name for campaign in data.campaigns))
-    return f"Campaign report: {', '.join(names)}" if names else "Campaign report"
+    return f"Campaign report: {' · '.join(names)}" if names else "Campaign report"
 
 
 def _came_back(campaign: CampaignFacts) -> bool:
@@ -213,6 +213,7 @@ def _environment(simulated: bool) -> Environment:
         share=_share,
         wave_name=words.wave_name,
         check_words=words.check_words,
+        languages={"ro": "Romanian", "en": "English"},
     )
     environment.filters.update(
         count=words.count,

@@ -147,8 +147,8 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         model_seconds=41.3,
         local_model="smollm2-135m-instruct-q4_1",
         writing_note="The local model wrote English subjects; the library wrote the rest.",
-        broken={"claim:number": 9, "length": 4, "a check of tomorrow": 2},
-        refused=13,
+        refused={"claim:number": 9, "length": 4, "a check of tomorrow": 2},
+        refused_proposals=13,
         proposals=24,
         score_note="cold start",
         arms=arms,
@@ -351,7 +351,7 @@ def test_no_earned_number_stands_without_its_label() -> None:
         holdout=HoldoutFacts(200, 0.1, Interval(0.7427, 0.7428, 0.7429), "lift is 0.7430"),
         guardrails=(GuardrailFacts("A", "complaints", "kept", Interval(0.7431, 0.7, 0.8), 0.9),),
         verdict="B leads by 0.7432",
-        contrasts=(ContrastFacts("B", "A", Interval(0.7443, 0.7444, 0.7445), True),),
+        contrasts=(ContrastFacts("B", "A", Interval(0.7443, 0.7444, 0.7445), True),) * 2,
         winner="B",
     )
     belief = BeliefFacts("subject/benefit", "0123456789abcdef", "",
@@ -407,7 +407,7 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
     cells = (CellFacts(_HOSTILE, "A", _HOSTILE, 10, 1, Interval(0.1, 0.01, 0.3), 0.5),)
     data = _sample(
         campaigns=(_campaign(1, (3, 4), name=_HOSTILE, mails=(mail,), arms=arms, cells=cells,
-                             broken={_HOSTILE: 3}),),
+                             refused={_HOSTILE: 3}),),
         segments=(SegmentFacts(1, _HOSTILE, _HOSTILE, 12),),
     )  # fmt: skip
     found = _Page(render(data))
@@ -432,7 +432,7 @@ def test_any_name_of_a_segment_gives_a_whole_page(name: str, size: int) -> None:
 def test_nothing_known_yet_is_said_in_words() -> None:
     bare = _campaign(
         1, (0, 0), arms=(), contrasts=(), cells=(), waves=(), guardrails=(), holdout=None, mails=(), sent=0,
-        held_out=0, broken={}, refused=0, proposals=0, calls=0, cache_hits=0, local_model="", writing_note="",
+        held_out=0, refused={}, refused_proposals=0, proposals=0, calls=0, cache_hits=0, local_model="", writing_note="",
     )  # fmt: skip
     text = _Page(render(_sample(campaigns=(bare,), costs=None, map=None, segments=()))).text
     for sentence in (
@@ -477,7 +477,8 @@ def test_a_winner_is_named_only_when_it_is_shown() -> None:
 
 
 def test_a_cold_start_is_called_one(read: _Page) -> None:
-    assert read.text.count("cold start : a general prior") == len(read.mails)
+    assert read.text.count("cold start : assumed") == len(_mails())  # of the first campaign
+    assert read.text.count("simulated cold start : what this prompt earned") == len(_mails())
 
 
 def test_the_page_says_what_the_second_campaign_did_differently() -> None:
