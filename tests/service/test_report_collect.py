@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +45,10 @@ class Told:
             return [tuple(row) for row in session.execute(text(query))]
 
 
+def _standing(now: datetime) -> Callable[[], datetime]:
+    return lambda: now
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Iterator[Told]:
     """Two campaigns over 300 example leads, with SIMULATED replies in between; words stand in for
@@ -79,7 +83,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> It
                 home,
                 number,
                 until=until,
-                clock=lambda now=now: now,
+                clock=_standing(now),
                 approve_as="test",
                 send=True,
             )
