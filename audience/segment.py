@@ -64,7 +64,17 @@ def fit(
     points: Vectors, settings: SegmentSettings, *, seed: int, warm: Vectors | None = None
 ) -> Fit:
     """Cluster points of shape (n, d), n >= 1. `warm` are the centroids of the last fit, if any: their
-    number is kept unless another is clearly better, and the search begins at them."""
+    number is kept unless another is clearly better, and the search begins at them.
+
+    One thread: on a busy machine the threads of these small fits mostly wait for each other.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):
+        return _fit(points, settings, seed, warm)
+
+
+def _fit(points: Vectors, settings: SegmentSettings, seed: int, warm: Vectors | None) -> Fit:
     distinct = len(np.unique(points[:_SCORED].round(4), axis=0)) if len(points) else 0
     most = max(1, min(settings.k_max, distinct, len(points) // _FEWEST))
     least = min(settings.k_min, most)
