@@ -68,7 +68,7 @@ def fit(
 
     One thread: on a busy machine the threads of these small fits mostly wait for each other.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         return _fit(points, settings, seed, warm)
