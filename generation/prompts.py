@@ -11,7 +11,7 @@ import hashlib
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ VARIABLES = (
     "language", "subject_max", "preheader_max",
 )  # fmt: skip
 META = ("name", "task", "angle", "languages", "variables", "output", "small")
-SMALL = ("vocabulary", "nouns", "readers", *FIELDS)
+SMALL = ("readers", *FIELDS)
 
 
 class PromptError(WrongUse):
@@ -46,15 +46,20 @@ class PromptError(WrongUse):
 class SmallGrammar:
     """How a writer that cannot follow instructions is held to form: a pattern for each field.
 
-    `{product}` stands for the name, `{words:a-b}` for that many words of the closed vocabulary (the
-    brief's own words and `vocabulary`), `{noun}` for one of the brief's content words or `nouns`.
-    `readers` may be named where the segment's description holds one of their marks, in any language.
+    `{product}` stands for the name, `{benefit}` for (the beginning of) the leading benefit, `{span}`
+    for that or what the product is, `{reader}` for who is written to. `(a|b)` is the writer's choice, `[...]` a part that it may leave out and that
+    goes when its slot has no value. `readers` may be named where the segment's description holds one
+    of their marks, in any language.
     """
 
     patterns: Mapping[str, str]
-    vocabulary: tuple[str, ...]
-    nouns: tuple[str, ...]
     readers: Mapping[str, tuple[str, ...]]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words that the patterns put in by themselves."""
+        texts = (re.sub(r"\{\w+\}", " ", pattern) for pattern in self.patterns.values())
+        return frozenset(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,34 +219,33 @@ def schema(prompt: Prompt, limits: Mapping[str, int]) -> dict[str, Any]:
     )
 
 
-def small_schema(
-    grammar: SmallGrammar, *, product: str, words: Iterable[str], nouns: Iterable[str]
-) -> dict[str, Any]:
-    """The same for a small writer: each field follows its pattern, made of a closed vocabulary.
+def small_schema(grammar: SmallGrammar, slots: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The same for a small writer: each field follows its pattern, made of the given phrases.
 
-    `words` are the brief's plain words, `nouns` those of them that may end a line.
+    `slots` has the phrases of `product`, `benefit`, `span` and `reader`; one without any drops the optional
+    parts that need it. Raises PromptError when a part that is not optional needs it.
     """
-    ends = sorted({*nouns, *grammar.nouns})
-    every = sorted({*words, *grammar.vocabulary, *ends})
-    word = _alternatives([*every, *_capitalised(every)])
-    noun = _alternatives([*ends, *_capitalised(ends)])
 
-    def replace(match: re.Match[str]) -> str:
-        if match["slot"] == "product":
-            return re.escape(product).replace(r"\ ", " ")
-        if match["slot"] == "noun":
-            return noun
-        return f"({word} ){{{match['low']},{match['high']}}}"
+    def optional(match: re.Match[str]) -> str:
+        needed = _SLOT.findall(match[1])
+        return f"({match[1]})?" if all(slots.get(name) for name in needed) else ""
 
+    def alternatives(match: re.Match[str]) -> str:
+        phrases = slots.get(match[1])
+        if not phrases:
+            raise PromptError(f"the brief gives no {match[1]}", fix="give it benefits and facts")
+        return "(" + "|".join(re.escape(text).replace(r"\ ", " ") for text in phrases) + ")"
+
+    made = {
+        name: _SLOT.sub(alternatives, re.sub(r"\[([^\]]*)\]", optional, pattern))
+        for name, pattern in grammar.patterns.items()
+    }
     return _object(
-        {
-            name: {"type": "string", "pattern": f"^{_SLOT.sub(replace, pattern)}$"}
-            for name, pattern in grammar.patterns.items()
-        }
+        {name: {"type": "string", "pattern": f"^{text}$"} for name, text in made.items()}
     )
 
 
-_SLOT = re.compile(r"\{(?P<slot>product|noun|words:(?P<low>\d)-(?P<high>\d))\}")
+_SLOT = re.compile(r"\{(product|benefit|span|reader)\}")
 
 
 def _small(meta: Any, broken: Any) -> SmallGrammar | None:
@@ -254,11 +258,11 @@ def _small(meta: Any, broken: Any) -> SmallGrammar | None:
     for name, pattern in patterns.items():
         rest = _SLOT.sub("", pattern)
         if "{" in rest or "}" in rest:
-            raise broken(f"small.{name}: only {{product}}, {{noun}} and {{words:a-b}} may be used")
+            raise broken(
+                f"small.{name}: only {{product}}, {{benefit}}, {{span}} and {{reader}} may be used"
+            )
     return SmallGrammar(
         patterns=patterns,
-        vocabulary=tuple(str(meta.get("vocabulary", "")).split()),
-        nouns=tuple(str(meta.get("nouns", "")).split()),
         readers={name: tuple(text.split()) for name, text in dict(meta.get("readers", {})).items()},
     )
 
@@ -292,12 +296,3 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _alternatives(words: Sequence[str]) -> str:
-    return "(" + "|".join(re.escape(word) for word in words) + ")"
-
-
-def _capitalised(words: Sequence[str]) -> list[str]:
-    """Headline case of the longer words: what a model trained on subject lines reaches for."""
-    return [word.capitalize() for word in words if len(word) > 3 and word not in {"with", "from"}]

@@ -214,7 +214,7 @@ def _tiers(
             model=f"openai/{local.name}",
             api_base=local.url,
             timeout_seconds=min(CALL_SECONDS, settings.local_seconds),
-            max_tokens=90,
+            max_tokens=120,
         ),
         languages=settings.local_languages,
         small=True,

@@ -15,12 +15,19 @@ from generation import llm
 from generation.brief import read_brief
 from generation.budget import Allowance, Budget
 from generation.cache import Cached, NoCache
-from generation.cascade import Cell, Proposed, Surroundings, Tier, propose, vocabulary
+from generation.cascade import (
+    Cell,
+    Proposed,
+    Surroundings,
+    Tier,
+    propose,
+)
 from generation.library import load_library, order_benefits
 from generation.llm import Endpoint
 from generation.prompts import load_prompts
+from generation.small import phrase_spans, slots_of_small
 from generation.variants import draft_cell
-from pigeonry.domain import CacheStatus, CallOutcome, Language
+from pigeonry.domain import CacheStatus, CallOutcome, Copy, Language
 from pigeonry.domain.segment import Segment
 from tests.fakes.model import GOOD, FakeModel, running
 
@@ -244,15 +251,32 @@ def test_without_any_tier_the_library_writes_in_romanian(model: FakeModel) -> No
     assert [entry.tier for entry in drafts[0].ledger] == ["library"]
 
 
-def test_a_small_writer_is_offered_only_words_of_brief_and_segment(model: FakeModel) -> None:
-    words, nouns = vocabulary(cell())
-    assert {"freelancers", "invoices", "planner"} <= set(nouns)
-    assert "works" not in nouns
-    assert not set(words) & {"free", "best", "20", "reducere"}
+def test_a_small_writer_is_offered_only_phrases_of_brief_and_segment(model: FakeModel) -> None:
+    found = slots_of_small(cell())
+    assert found == {
+        "product": ["Zilio"],
+        "benefit": ["order in clients and invoices"],
+        "span": ["order in clients and invoices", "an online weekly planner"],
+        "reader": ["freelancers", "designers"],
+    }
     propose([tier(model, small=True, region="")], cell(), around())
     schema = model.requests[0]["response_format"]["json_schema"]["schema"]
     assert "pattern" in schema["properties"]["subject"]
     assert "Limits" not in json.dumps(model.requests[0]["messages"])
+
+
+def test_a_small_writer_is_not_offered_what_a_sibling_said() -> None:
+    sibling = Copy("Zilio: an online weekly planner", "x", "x", ("x",), "x")
+    assert slots_of_small(cell(siblings=(sibling,)))["span"] == ["order in clients and invoices"]
+
+
+def test_a_phrase_is_shortened_only_where_it_can_stand_alone() -> None:
+    assert phrase_spans("a clear plan for the week", Language.EN) == [
+        "a clear plan for the week",
+        "a clear plan",
+    ]
+    assert phrase_spans("orders and stock in plain sight", Language.EN)[1:] == ["orders and stock"]
+    assert phrase_spans("order in clients and invoices", Language.EN)[1:] == []
 
 
 def test_the_dearest_case_is_reserved_before_a_call() -> None:

@@ -43,7 +43,7 @@ def test_the_version_is_the_hash_of_the_text() -> None:
         ("You write short", "You write for {{ segment }}", "Action only"),
         ("## Limits", "## Rules", "sections"),
         ("{{ product }}", "{{ product", "section Action"),
-        ("{words:1-5}", "{words}", "small.subject"),
+        ("{product}: {span}", "{product}: {spam}", "small.subject"),
         ('task = "subject"', "task = ", "TOML"),
         ('languages = ["ro", "en"]', 'languages = ["de"]', "languages"),
     ],
@@ -98,11 +98,16 @@ def test_the_answer_of_an_instructed_writer_is_cut_only_beyond_the_limit() -> No
 def test_a_small_writer_is_held_to_the_brief_s_words() -> None:
     prompt = parse_prompt(SOURCE, where="x")
     assert prompt.small is not None
-    made = prompts.small_schema(
-        prompt.small, product="A+B (Zilio)", words=["planner", "weekly"], nouns=["planner"]
-    )
+    slots = {"product": ["A+B (Zilio)"], "span": ["a weekly planner"], "benefit": ["calm days"]}
+    made = prompts.small_schema(prompt.small, {**slots, "reader": ["cooks"]})
     pattern = re.compile(made["properties"]["subject"]["pattern"])
     assert pattern.match("A+B (Zilio): a weekly planner")
+    assert pattern.match("A+B (Zilio): a weekly planner for cooks")
     assert not pattern.match("A+B (Zilio): a miracle planner")
-    assert not pattern.match("A+B (Zilio): a planner for")
-    assert not pattern.match("A+B (Zilio): a planner with 3 weeks")
+    assert not pattern.match("A+B (Zilio): a weekly planner for 3 weeks")
+    alone = re.compile(
+        prompts.small_schema(prompt.small, slots)["properties"]["subject"]["pattern"]
+    )
+    assert not alone.match("A+B (Zilio): a weekly planner for cooks")
+    with pytest.raises(PromptError, match="span"):
+        prompts.small_schema(prompt.small, {"product": ["x"]})
