@@ -1,8 +1,8 @@
 """What a very small model may choose from: phrases that stand in the brief, never single words.
 
-Measured with a 135M model, English, 33 lines each: held to nothing but JSON none was usable; held to the
-brief's words about half were; held to whole phrases all but those that were too long. Its choice is the
-opening, the phrase and the reader that it names.
+Measured with the packaged 135M model, English subjects, one draw each, read by one person: held to JSON
+alone 0 of 12 could be sent; held to the brief's single words 19 of 33; held to whole phrases 31 of 33 (two
+were too long, and refused). What is left to it is the opening, the phrase and the reader that it names.
 """
 
 from __future__ import annotations
