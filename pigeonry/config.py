@@ -84,7 +84,10 @@ class LlmSettings(_Section):
 class SendingSettings(_Section):
     channel: Literal["file", "smtp", "sendgrid"] = Field("file", description="how mail leaves")
     batch: int = Field(50, ge=1, description="messages claimed at once")
-    lease_seconds: float = Field(120.0, gt=0, description="a claim's life")
+    lease_seconds: float = Field(
+        900.0, gt=0, description="a claim's life; longer than the longest hand-over"
+    )
+    lanes: int = Field(0, ge=0, description="hand-overs at once; 0: what suits the channel")
     quarantine_seconds: float = Field(
         1800.0, ge=0, description="how long an unknown hand-over may still be in flight"
     )

@@ -25,7 +25,6 @@ from pigeonry.errors import WrongUse
 from pigeonry.store import consents
 from pigeonry.store import events as store
 from pigeonry.store.events import EventTarget
-from pigeonry.store.fence import lock_addresses
 from pigeonry.store.session import Database, Session
 
 _BATCH = 1000  # events in one transaction
@@ -157,7 +156,7 @@ def _suppress(db: Database, home: Home, batch: Sequence[Received], now: datetime
                 target = by_key.get(event.send_key) or by_provider.get(event.provider_message_id)
                 hashed = target.address_hash if target else _hashed(item.address, key)
                 found.append((event, hashed, target))
-        lock_addresses(session, sorted({hashed for _, hashed, _ in found if hashed}))
+        consents.lock_addresses(session, sorted({hashed for _, hashed, _ in found if hashed}))
         for event, hashed, target in found:
             reason = suppression(event)
             if reason is not None and hashed:

@@ -81,7 +81,7 @@ def send_campaign(
                 clock=now,
                 progress=progress,
                 stop=stop or threading.Event(),
-                lanes=lanes or LANES.get(channel.name, 1),
+                lanes=lanes or settings.lanes or LANES.get(channel.name, 1),
                 patience=settings.lease_seconds + 5 if patience is None else patience,
             )
             try:

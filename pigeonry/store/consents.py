@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pigeonry.domain import ConsentBasis, ConsentState, SuppressionReason
 from pigeonry.store.bulk import add_rows, among
 from pigeonry.store.leads import restrictive_first
-from pigeonry.store.models import Consent, Suppression
+from pigeonry.store.models import Consent, Lead, Suppression
 from pigeonry.store.session import Session
 
 MARKETING = "marketing"
@@ -94,9 +94,22 @@ def suppress(
     suppress_many(session, [SuppressionRow(address_hash, reason, source, at)])
 
 
+def lock_addresses(session: Session, address_hashes: Sequence[str]) -> None:
+    """Hold these people's rows until the commit: a fence that runs meanwhile waits for it and sees what
+    was suppressed (Postgres; SQLite has one writer). In the order of ids, as everybody locks them."""
+    if session.get_bind().dialect.name == "postgresql" and address_hashes:
+        session.execute(
+            select(Lead.id)
+            .where(Lead.address_hash.in_(address_hashes))
+            .order_by(Lead.id)
+            .with_for_update(key_share=True)
+        )
+
+
 def suppress_many(session: Session, rows: Sequence[SuppressionRow]) -> None:
     if not rows:
         return
+    lock_addresses(session, [row.address_hash for row in rows])
     statement: Any = _on_conflict(session)
     table = Suppression
     stronger = _strength(statement.excluded.reason) > _strength(table.reason)

@@ -5,7 +5,6 @@ Nothing leaves unless `fence` said GO and that transaction was committed (the de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,7 +59,7 @@ def fence(session: Session, claimed: Claim, *, owner: str, now: datetime, gate: 
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         # Whoever withdraws consent or suppresses holds a lock on the lead's row until the commit
-        # (`lock_addresses`; a new consent row does so by its foreign key). SQLite has one writer.
+        # (`consents.lock_addresses`; a new consent row does so by its foreign key). SQLite has one writer.
         connection.execute(_LOCK_LEAD, {"of_lead": claimed.lead_id})
     passed = connection.execute(
         _FENCE_CAPPED if gate.cap else _FENCE,
@@ -78,18 +77,6 @@ def fence(session: Session, claimed: Claim, *, owner: str, now: datetime, gate: 
     if passed.rowcount == 1:
         return Verdict.GO
     return _why_not(session, claimed, owner=owner, now=now, gate=gate)
-
-
-def lock_addresses(session: Session, address_hashes: Sequence[str]) -> None:
-    """Call before suppressing these addresses, in the same transaction: a fence that runs meanwhile then
-    waits for its commit and sees it (Postgres; SQLite has one writer)."""
-    if session.get_bind().dialect.name == "postgresql" and address_hashes:
-        session.execute(
-            select(Lead.id)
-            .where(Lead.address_hash.in_(address_hashes))
-            .order_by(Lead.id)
-            .with_for_update(key_share=True)
-        )
 
 
 def _consent_state() -> Any:

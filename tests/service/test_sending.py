@@ -280,8 +280,8 @@ def test_a_lease_shorter_than_the_longest_hand_over_is_refused_at_the_start(
     database: Database, home: Home
 ) -> None:
     world, sender = planned(database, 1), Scripted()
-    sender.max_seconds = 500.0
-    with pytest.raises(ConfigError, match="at least 503"):
+    sender.max_seconds = 1000.0
+    with pytest.raises(ConfigError, match="at least 1003"):
         send(world, home, sender)
     assert world.states() == ["planned"]
 

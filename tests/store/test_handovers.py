@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from pigeonry.domain import HandOver, MessageState, Outcome
-from pigeonry.store import fence, handovers, reaping
+from pigeonry.domain import HandOver, MessageState, Outcome, SuppressionReason
+from pigeonry.store import consents, fence, handovers, reaping
 from pigeonry.store.fence import Gate, Verdict
 from pigeonry.store.handovers import Claim, Recorded
-from pigeonry.store.models import Consent, Suppression
+from pigeonry.store.models import Consent
 from pigeonry.store.session import Database
 from tests.delivery.world import START, World, consent_row
 
@@ -274,12 +274,12 @@ def test_on_postgres_a_fence_waits_for_a_withdrawal_that_is_being_committed(
     def withdraw() -> None:
         with database.write() as session:
             if kind == "suppression":
-                address_hash = f"{lead_id:064x}"
-                fence.lock_addresses(session, [address_hash])
-                session.execute(
-                    insert(Suppression).values(
-                        address_hash=address_hash, reason="unsubscribe", source="t", at=START
-                    )
+                consents.suppress(
+                    session,
+                    f"{lead_id:064x}",
+                    reason=SuppressionReason.UNSUBSCRIBE,
+                    source="t",
+                    at=START,
                 )
             else:
                 session.execute(

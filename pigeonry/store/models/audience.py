@@ -17,6 +17,7 @@ class Lead(Base):
     __tablename__ = "lead"
     __table_args__ = (
         UniqueConstraint("email"),
+        Index("ix_lead_address_hash", "address_hash"),
         Index("ix_lead_external_id", "external_id"),
         Index("ix_lead_segment_id", "segment_id"),
     )

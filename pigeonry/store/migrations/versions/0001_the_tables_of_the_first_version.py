@@ -233,6 +233,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_lead_email")),
     )
     with op.batch_alter_table("lead", schema=None) as batch_op:
+        batch_op.create_index("ix_lead_address_hash", ["address_hash"], unique=False)
         batch_op.create_index(batch_op.f("ix_lead_content_hash"), ["content_hash"], unique=False)
         batch_op.create_index("ix_lead_external_id", ["external_id"], unique=False)
         batch_op.create_index("ix_lead_segment_id", ["segment_id"], unique=False)
@@ -560,6 +561,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_lead_segment_id")
         batch_op.drop_index("ix_lead_external_id")
         batch_op.drop_index(batch_op.f("ix_lead_content_hash"))
+        batch_op.drop_index("ix_lead_address_hash")
 
     op.drop_table("lead")
     op.drop_table("campaign")
