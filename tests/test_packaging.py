@@ -33,8 +33,10 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             shutil.copyfile(ROOT / name, source / name)
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--wheel-dir", str(folder), str(source)],
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+            *("--no-build-isolation", "--wheel-dir", str(folder), str(source)),
+        ],
         check=True,
     )
     (wheel,) = folder.glob("*.whl")
