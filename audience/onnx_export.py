@@ -1,7 +1,7 @@
 """Writes the packaged encoder as one int8 ONNX graph: tokens in, unit vectors out.
 
 Built node by node rather than traced, so that it needs neither torch nor an exporter, and so that the
-few channels which ruin 8-bit activations can be treated apart (docs/decisions/0011).
+few channels which ruin 8-bit activations can be treated apart (docs/decisions/0007).
 """
 
 from __future__ import annotations

@@ -60,12 +60,12 @@ def profile(lead: Lead) -> Profile:
         rank = _rank(column)
         if rank is None:
             continue
-        text = _said(column, one_line(str(value)), private)
-        if text:
+        text, words = _said(str(value)[: _LONGEST_VALUE + 1])
+        if text and private.isdisjoint(words):
             parts.append((rank, column.strip(), text))
     if lead.city and not missing(lead.city) and not _NUMBER.match(lead.city):
         parts.append((_LIVES, "city", one_line(lead.city)))
-    parts.sort(key=lambda part: (part[0], fold(part[1])))
+    parts.sort(key=lambda part: (part[0], _folded(part[1])))
     # How somebody came says little of who it is: it stands in only where nothing else is known.
     told = [part for part in parts if part[0] != _CAME] or parts
     # Values only: headers are in the language of the file, not of the lead, and half of the tokens.
@@ -76,6 +76,7 @@ def profile(lead: Lead) -> Profile:
     return Profile(lead.id, text, digest, terms)
 
 
+_folded = lru_cache(65536)(fold)
 _YES = "yes"
 _IS, _WISHES, _LIVES, _ELSE, _CAME = range(5)  # the order in the text
 _TELLING = {_IS: 1.0, _WISHES: 0.9, _LIVES: 0.6, _ELSE: 0.5, _CAME: 0.3, None: 0.3}
@@ -103,20 +104,22 @@ def _rank(column: str) -> int | None:
     return _WISHES if _WANTS.search(name) else _ELSE
 
 
-def _said(column: str, value: str, private: frozenset[str]) -> str:
-    """The value if it says something about a kind of person, else ""."""
+@lru_cache(65536)
+def _said(value: str) -> tuple[str, frozenset[str]]:
+    """The value if it says something about a kind of person, else "", with its words folded.
+    Remembered: an audience says the same few thousand things."""
+    value = one_line(value)
+    nothing: tuple[str, frozenset[str]] = ("", frozenset())
     if not value or missing(value) or _NUMBER.match(value) or len(value) > _LONGEST_VALUE:
-        return ""
+        return nothing
     if _IDENTIFIER.match(value) or _REACHES.search(value):
-        return ""
-    if fold(value) in _REST:
-        return ""
+        return nothing
+    if _folded(value) in _REST:
+        return nothing
     answer = yes(value)
     if answer is not None:
-        return _YES if answer else ""
-    if private and not private.isdisjoint(fold(value).split()):
-        return ""
-    return value
+        return (_YES, frozenset()) if answer else nothing
+    return value, frozenset(_folded(value).split())
 
 
 @lru_cache(65536)
@@ -134,5 +137,5 @@ def _terms(column: str, value: str) -> Iterator[str]:
 
 def _own_words(lead: Lead) -> frozenset[str]:
     """The lead's own names, so that "Studio Ana Pop" in a free column is not taken for an interest."""
-    words = fold(f"{lead.first_name} {lead.last_name}").split()
+    words = (*_folded(lead.first_name).split(), *_folded(lead.last_name).split())
     return frozenset(word for word in words if len(word) > 2)
