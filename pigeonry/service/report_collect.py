@@ -109,8 +109,6 @@ def _campaign(
         channel=row.channel,
         seed=row.seed,
         created_at=row.created_at,
-        finished_at=row.finished_at,
-        eligible=int(row.notes.get("assign_test", {}).get("eligible", 0)),
         held_out=held_out,
         sent=counts.get(MessageState.ACCEPTED, 0),
         failed=counts.get(MessageState.FAILED, 0),

@@ -198,8 +198,6 @@ class CampaignFacts:
     channel: str
     seed: int
     created_at: datetime
-    finished_at: datetime | None
-    eligible: int
     held_out: int
     sent: int
     failed: int

@@ -110,9 +110,10 @@ def belief_moves(change: Change, tag: str) -> Chart:
                     color=color(place),
                 )
             _error_bar(axes, row, move.after, place)
-        categories(
-            axes, [f"{move.prompt}, {move.segment or 'all segments'}" for move in moves], narrow
-        )
+        categories(axes, [move.segment or f"{move.prompt}: all segments" for move in moves], narrow)
+        for label in axes.get_yticklabels():
+            if label.get_text().replace("\n", " ").endswith(": all segments"):
+                label.set_fontweight("bold")
         _rate_axis(axes, f"believed click rate{tag}")
 
     return chart(

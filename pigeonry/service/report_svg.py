@@ -73,10 +73,7 @@ def categories(axes: Axes, names: Sequence[str], narrow: bool) -> None:
     wide = 17 if narrow else 34
     axes.set_yticks(
         range(len(names)),
-        [
-            textwrap.fill(textwrap.shorten(plain(name), wide * 3, placeholder="…"), wide)
-            for name in names
-        ],
+        [textwrap.fill(plain(name), wide, max_lines=3, placeholder="…") for name in names],
     )
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)

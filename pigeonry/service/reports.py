@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from pigeonry.config import Home
 from pigeonry.errors import OutsideFailure
 from pigeonry.service import report_words as words
-from pigeonry.service.report_data import CampaignFacts, MailFacts, ReportData
+from pigeonry.service.report_data import AttemptFacts, CampaignFacts, MailFacts, ReportData
 from pigeonry.store.session import Database
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _environment(simulated: bool) -> Environment:
         picked=_picked,
         share=_share,
         wave_name=words.wave_name,
-        check_words=words.check_words,
+        attempts_told=_attempts_told,
         languages={"ro": "Romanian", "en": "English"},
     )
     environment.filters.update(
@@ -257,6 +257,11 @@ def _claim(label: Callable[[object], Markup]) -> Callable[[str], Markup]:
         return label(sentence) if numbers else escape(sentence)
 
     return claim
+
+
+def _attempts_told(attempts: Sequence[AttemptFacts]) -> list[AttemptFacts]:
+    """Attempts with something to tell: not taken, or taken with a remark."""
+    return [attempt for attempt in attempts if attempt.outcome != "accepted" or attempt.reason]
 
 
 def _picked(campaign: CampaignFacts, prompt: str) -> float:

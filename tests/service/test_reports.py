@@ -113,7 +113,11 @@ def _mails() -> tuple[MailFacts, ...]:
                     412, 14, 0, "EUR", 1.7,
                 ),
             ),
-            checks=(CheckFacts("claims", "subject", False, "50 is not in the brief"),),
+            checks=(
+                CheckFacts("claim:number", "subject", False, "50 is not in the brief"),
+                CheckFacts("length", "", True, ""),
+                CheckFacts("claims", "", True, ""),
+            ),
         )
         for segment, name, _, _ in SEGMENTS[:3]
         for language in ("ro", "en")
@@ -132,8 +136,6 @@ def _campaign(number: int, clicks: tuple[int, int], **changes: object) -> Campai
         channel="file",
         seed=1234567,
         created_at=NOW,
-        finished_at=NOW,
-        eligible=2000,
         held_out=200,
         sent=1793,
         failed=0,
@@ -563,3 +565,26 @@ def test_campaigns_paid_in_two_currencies_are_not_added_up() -> None:
         _campaign(2, (1, 2), cost_micros=5, currency="USD"),
     )
     assert report_words.headline(pair, None).currency == ""
+
+
+def test_each_mail_says_who_else_was_asked_and_why_not_taken(read: _Page) -> None:
+    said = "local (subject) refused: the number 50 is not in the brief Save 50% today"
+    assert read.text.count(said) == len(read.mails)
+
+
+def test_a_mail_with_nothing_to_tell_says_that_its_first_writer_was_taken() -> None:
+    mail = dataclasses.replace(
+        _mails()[0], attempts=(dataclasses.replace(_mails()[0].attempts[0], outcome="accepted", reason=""),)
+    )  # fmt: skip
+    text = _Page(render(_lean(_campaign(1, (3, 4), mails=(mail,))))).text
+    assert "The first writer that was asked was taken." in text
+
+
+def test_each_mail_names_the_checks_that_it_passed(read: _Page) -> None:
+    assert read.text.count("2 passed (length, claims)") == len(read.mails)
+
+
+def test_a_campaign_that_is_not_done_says_what_comes_next() -> None:
+    waiting = _campaign(1, (41, 63), state="paused", stage="send_rest")
+    text = _Page(render(_lean(waiting))).text
+    assert "The campaign is paused; its next step is “send rest”." in text
