@@ -69,6 +69,8 @@ def fit(
 
     One thread: on a busy machine the threads of these small fits mostly wait for each other.
     """
+    import sklearn.cluster
+    import sklearn.metrics  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pigeonry.config import Home, load_home
+from pigeonry.config import Home
 from pigeonry.demo.simulator import LABEL, answers, mailbox
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
@@ -63,10 +63,7 @@ def run_demo(
             fix="run this from a checkout, or name the folder with --examples",
         )
     _empty(home)
-    if not (home.models / "e5-small").exists():
-        say("models     not fetched: words stand in for meaning, and the copy library writes")
-        os.environ["PIGEONRY_EMBEDDING__BACKEND"] = "hashing"  # the flows read the home themselves
-        home = load_home(home.path)
+    _settle(home, say)
     path = str(home.path)
     replies = _Replies(home, leads, say)
     start = datetime.now(UTC) - timedelta(days=12)
@@ -113,6 +110,16 @@ def run_demo(
     finally:
         db.dispose()
     return DemoResult(tuple(numbers), report, home.outbox, len(replies.seen), replies.events)
+
+
+def _settle(home: Home, say: Say) -> None:
+    """Settings of the demo, as environment: the flows read the home themselves. Both campaigns together
+    may take 24 calls and 60 seconds of the local model."""
+    os.environ["PIGEONRY_LLM__LOCAL_CALLS"] = "12"
+    os.environ["PIGEONRY_LLM__LOCAL_SECONDS"] = "30"
+    if not (home.models / "e5-small").exists():
+        say("models     not fetched: words stand in for meaning, and the copy library writes")
+        os.environ["PIGEONRY_EMBEDDING__BACKEND"] = "hashing"
 
 
 class _Replies:
