@@ -209,6 +209,9 @@ def _print(output: Output, found: CampaignView, *, texts: bool = False) -> None:
     )
     if found.wait_until and found.state == "waiting" and found.stage == "ripen":
         output.say(f"  the test wave ripens until {found.wait_until:%Y-%m-%d %H:%M} UTC")
+    for stage, note in found.notes.items():
+        if note.get("note"):
+            output.say(f"  {stage}: {note['note']}")
     for item in found.variants if texts else ():
         output.say(f"  {item.arm} {item.language} segment {item.segment_id}  [{item.tier}]")
         output.say(f"      {item.copy.subject}")

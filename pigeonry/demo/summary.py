@@ -39,10 +39,9 @@ def lines(data: ReportData, result: DemoResult, *, seconds: float) -> Iterator[s
 def _copy(campaign: CampaignFacts) -> str:
     mails = campaign.mails
     own = sum(bool(mail.model) for mail in mails)
-    refused = sum(campaign.refused.values())
     return (
         f"{len(mails)} variants, {own} with a subject by {campaign.local_model or 'no model'}; "
-        f"{refused} of {campaign.proposals} proposals refused; "
+        f"{campaign.refused_proposals} of {campaign.proposals} proposals refused; "
         f"{campaign.cost_micros / 1e6:.2f} {campaign.currency}"
     )
 

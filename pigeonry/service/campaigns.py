@@ -233,6 +233,7 @@ def _audience(run: Run) -> dict[str, Any]:
         "embedded": report.embedded,
         "reused": report.reused,
         "embedder": report.embedder,
+        "note": report.note,
     }
 
 
