@@ -18,13 +18,12 @@ from pigeonry.service.results import CampaignResults
 
 Row = dict[str, str | int]
 
-SIMULATED = "Whatever recipients did here is SIMULATED: this home was made by `pigeonry demo`."
-
 
 def leave(campaign_id: int, home: str, as_of: str) -> dict[str, int | str]:
     """Leave all tables of a campaign, and return where it stands."""
     from pigeonry.service import campaigns
     from pigeonry.service.costs import cost_report
+    from pigeonry.service.homes import simulated
     from pigeonry.service.results import campaign_results
 
     leave_segments(home)
@@ -38,9 +37,9 @@ def leave(campaign_id: int, home: str, as_of: str) -> dict[str, int | str]:
             now=clock(as_of)(),
             mature_hours=found.settings.learning.mature_hours,
         )
-        simulated = SIMULATED if (found.path / "DEMO").exists() else ""
+        label = simulated(found)
     _table(f"campaign-{campaign_id}-costs", costs.note, _costs(costs))
-    said = filter(None, (results.verdict, results.holdout.claim, simulated))
+    said = filter(None, (results.verdict, results.holdout.claim, label))
     _table(f"campaign-{campaign_id}-results", " ".join(said), _results(results))
     return {
         "campaign": campaign_id,

@@ -182,18 +182,22 @@ _state_command("cancel", "Cancel for good what has not left yet.")
 def report(output: Output, number: int, html: Path | None) -> None:
     """What a campaign earned: arms with intervals, guardrails, and what may be claimed."""
     from pigeonry.service import campaigns
+    from pigeonry.service.homes import simulated
     from pigeonry.service.results import campaign_results
 
     home, db = output.open()
+    label = simulated(home)
+    if label:
+        output.say(label)
     results = campaign_results(db, number, now=campaigns.utc_now())
     for line in results.lines():
         output.say(line)
     if html is not None:
         from pigeonry.service.reports import write_report
 
-        write_report(db, home, [number], html, now=campaigns.utc_now())
+        write_report(db, home, [number], html, now=campaigns.utc_now(), simulated=label)
         output.say(f"report  {html}")
-    output.result(results.to_json())
+    output.result({**results.to_json(), "simulated": bool(label)})
 
 
 def _print(output: Output, found: CampaignView, *, texts: bool = False) -> None:

@@ -20,9 +20,9 @@ from pigeonry.config import Home
 from pigeonry.demo.simulator import LABEL, answers, mailbox
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
+from pigeonry.service.homes import DEMO_MARKER
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-MARKER = "DEMO"  # a home that this command made, and may therefore empty
 SEED = 7
 
 Say = Callable[[str], None]
@@ -178,7 +178,7 @@ def personas(leads: Path) -> dict[str, str]:
 
 def _empty(home: Home) -> None:
     """Start from nothing, but keep the models. Only ever a home of our own."""
-    marker = home.path / MARKER
+    marker = home.path / DEMO_MARKER
     if home.path.exists() and (home.path / "pigeonry.db").exists() and not marker.exists():
         raise Refused(
             "this home has data of its own and was not made by the demo",

@@ -8,6 +8,16 @@ from pigeonry.store import migrate
 from pigeonry.store.session import Database, shown
 
 
+DEMO_MARKER = "DEMO"  # a home that `pigeonry demo` made, and may therefore empty
+
+
+def simulated(home: Home) -> str:
+    """What has to stand beside numbers about recipients in this home: "" where they are people."""
+    if (home.path / DEMO_MARKER).exists():
+        return "Whatever recipients did here is SIMULATED: this home was made by `pigeonry demo`."
+    return ""
+
+
 def init(home: Home) -> Database:
     """Make what is missing and bring the schema up to date; running it again changes nothing."""
     for folder in (home.path, home.outbox, home.models, home.reports):

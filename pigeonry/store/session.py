@@ -78,9 +78,10 @@ def _outside(error: DBAPIError) -> OutsideFailure:
 
 
 def _engine(url: str) -> Engine:
+    """Parameters never stand in an error's text: they hold addresses, and logs keep texts."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000})
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:

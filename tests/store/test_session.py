@@ -77,3 +77,14 @@ def test_a_url_that_makes_no_sense_is_a_setting_to_mend() -> None:
 
 def test_a_password_is_never_shown() -> None:
     assert "geheim" not in shown("postgresql+psycopg://user:geheim@host/db")
+
+
+def test_an_error_never_shows_what_was_to_be_stored(any_database: Database) -> None:
+    with (
+        pytest.raises((StatementError, OutsideFailure)) as caught,
+        any_database.write() as session,
+    ):
+        session.execute(
+            text("INSERT INTO nowhere (email) VALUES (:email)"), {"email": "ana@example.com"}
+        )
+    assert "ana@example.com" not in str(caught.value)
