@@ -7,7 +7,6 @@ from pigeonry.errors import OutsideFailure, Refused
 from pigeonry.store import migrate
 from pigeonry.store.session import Database, shown
 
-
 DEMO_MARKER = "DEMO"  # a home that `pigeonry demo` made, and may therefore empty
 
 
