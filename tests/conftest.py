@@ -16,6 +16,13 @@ from pigeonry.store import migrate
 from pigeonry.store.session import Database
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share a worker, because they share fixtures; everything about the demo does."""
+    for item in items:
+        shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("schema") / "template.db"
