@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pigeonry.cli.common import Output, command_body
+from pigeonry.domain.clock import utc_now
 
 if TYPE_CHECKING:
     from pigeonry.service.campaigns import CampaignView
@@ -56,7 +57,7 @@ def run(
     home, db = output.open()
     stop = _stop_on_signal()
     number = campaigns.create_campaign(
-        db, home, text, where=str(brief), occurrence=occurrence, now=campaigns.utc_now()
+        db, home, text, where=str(brief), occurrence=occurrence, now=utc_now()
     )
     before = campaigns.view(db, number)
     if before.stage == campaigns.END:
@@ -148,7 +149,7 @@ def approve(output: Output, number: int, by: str) -> None:
     from pigeonry.service import campaigns
 
     _, db = output.open()
-    campaigns.approve(db, number, by=by, now=campaigns.utc_now())
+    campaigns.approve(db, number, by=by, now=utc_now())
     output.say(f"campaign {number} is approved by {by}")
     output.result({"campaign": number, "approved_by": by})
 
@@ -181,7 +182,6 @@ _state_command("cancel", "Cancel for good what has not left yet.")
 @command_body
 def report(output: Output, number: int, html: Path | None) -> None:
     """What a campaign earned: arms with intervals, guardrails, and what may be claimed."""
-    from pigeonry.service import campaigns
     from pigeonry.service.homes import simulated
     from pigeonry.service.results import campaign_results
 
@@ -189,13 +189,13 @@ def report(output: Output, number: int, html: Path | None) -> None:
     label = simulated(home)
     if label:
         output.say(label)
-    results = campaign_results(db, number, now=campaigns.utc_now())
+    results = campaign_results(db, number, now=utc_now())
     for line in results.lines():
         output.say(line)
     if html is not None:
         from pigeonry.service.reports import write_report
 
-        write_report(db, home, [number], html, now=campaigns.utc_now(), simulated=label)
+        write_report(db, home, [number], html, now=utc_now(), simulated=label)
         output.say(f"report  {html}")
     output.result({**results.to_json(), "simulated": bool(label)})
 

@@ -7,59 +7,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from pigeonry.config import Home
-from pigeonry.domain.brief import Brief
+from pigeonry.domain.clock import Clock, utc_now
 from pigeonry.domain.message import MessageState
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.domain.variant import Variant
-from pigeonry.errors import NotFound, Refused, WrongUse
+from pigeonry.errors import Refused, WrongUse
 from pigeonry.service.briefs import load
+from pigeonry.service.stages import STAGES, WORK, Run
 from pigeonry.store import campaigns as store
 from pigeonry.store.session import Database
 
-if TYPE_CHECKING:
-    from pigeonry.service.sending import SendReport
-
-Clock = Callable[[], datetime]
-
-STAGES = (
-    "audience",
-    "arms",
-    "write",
-    "score",
-    "approve",
-    "assign_test",
-    "send_test",
-    "ripen",
-    "assign_rest",
-    "send_rest",
-    "finish",
-)
-END = "done"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a stage may use. `approve_as` names who approves ("" = nobody yet); `send` allows mail."""
-
-    db: Database
-    home: Home
-    campaign_id: int
-    brief: Brief
-    clock: Clock = utc_now
-    progress: Progress = silent
-    approve_as: str = ""
-    send: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
+END = "done"  # where a campaign stands after its last stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +161,7 @@ def run_stage(
         stop or threading.Event(),
     )
     began = time.monotonic()
-    note = _WORK[row.stage](run)
+    note = WORK[row.stage](run)
     if note is not None:
         note = {**note, "seconds": round(time.monotonic() - began, 1)}
     with db.write() as session:
@@ -219,176 +183,6 @@ def run_stage(
 def _next(stage: str) -> str:
     place = STAGES.index(stage) + 1
     return STAGES[place] if place < len(STAGES) else END
-
-
-def _audience(run: Run) -> dict[str, Any]:
-    from pigeonry.service.segments import refresh_segments
-
-    mailable = _mailable(run)
-    report = refresh_segments(run.db, run.home, now=run.clock(), progress=run.progress)
-    return {
-        "mailable": mailable,
-        "segments": len(report.segments),
-        "moved": report.moved,
-        "embedded": report.embedded,
-        "reused": report.reused,
-        "embedder": report.embedder,
-        "note": report.note,
-    }
-
-
-def _mailable(run: Run) -> int:
-    """How many may be written to. Raises when there is nobody: writing copy would be for nothing."""
-    from pigeonry.store import leads
-
-    with run.db.read() as session:
-        total = leads.count(session)
-        mailable = leads.count_mailable(session, countries=run.brief.countries)
-    if not total:
-        raise NotFound(
-            "there are no leads",
-            where=f"campaign {run.campaign_id}",
-            fix="import some first: `pigeonry leads import FILE --consent BASIS:SOURCE`",
-        )
-    if not mailable:
-        raise Refused(
-            f"none of {total:,} leads may be written to: each lacks consent, is suppressed, or is "
-            "outside the brief's countries",
-            where=f"campaign {run.campaign_id}",
-            fix="import them with the consent that you hold: --consent BASIS:SOURCE",
-        )
-    return mailable
-
-
-def _arms(run: Run) -> dict[str, Any]:
-    from generation.prompts import load_prompts
-    from pigeonry.service.learning import choose_arms
-
-    chosen = choose_arms(run.db, run.home, run.campaign_id, load_prompts(), now=run.clock())
-    return {letter: plan.prompt for letter, plan in chosen.items()}
-
-
-def _write(run: Run) -> dict[str, Any]:
-    from pigeonry.service.variants import write_variants
-
-    report = write_variants(
-        run.db, run.home, run.campaign_id, now=run.clock(), progress=run.progress
-    )
-    return {
-        "variants": len(report.variants),
-        "calls": report.calls,
-        "cache_hits": report.cache_hits,
-        "refused": dict(report.refused),
-        "cost_micros": report.cost_micros,
-        "currency": report.currency,
-        "local_model": report.local_model,
-        "note": report.note,
-    }
-
-
-def _score(run: Run) -> dict[str, Any]:
-    from pigeonry.service.learning import score_variants
-
-    report = score_variants(run.db, run.home, run.campaign_id, now=run.clock())
-    return {"cold_start": report.cold_start, "model": report.model, "note": report.note}
-
-
-def _approve(run: Run) -> dict[str, Any] | None:
-    with run.db.write() as session:
-        row = store.get(session, run.campaign_id)
-        if row.approved_at is None:
-            if not run.approve_as:
-                return None
-            store.update_state(
-                session, run.campaign_id, approved_by=run.approve_as, approved_at=run.clock()
-            )
-            return {"by": run.approve_as}
-    return {"by": row.approved_by}
-
-
-def _assign_test(run: Run) -> dict[str, Any] | None:
-    from pigeonry.service.assigning import assign_test
-
-    if not run.send:  # drawing lots and planning mail is the start of sending
-        return None
-    report = assign_test(run.db, run.home, run.campaign_id, now=run.clock(), progress=run.progress)
-    return {
-        "eligible": report.eligible,
-        "held_out": report.held_out,
-        "planned": report.planned,
-        "shares": report.shares,
-    }
-
-
-def _assign_rest(run: Run) -> dict[str, Any] | None:
-    from pigeonry.service.assigning import assign_rest
-
-    if not run.send:
-        return None
-    report = assign_rest(run.db, run.home, run.campaign_id, now=run.clock(), progress=run.progress)
-    return {"planned": report.planned, "shares": report.shares}
-
-
-def _send(run: Run) -> dict[str, Any] | None:
-    from pigeonry.service.sending import send_campaign
-
-    if not run.send:
-        return None
-    report: SendReport = send_campaign(
-        run.db,
-        run.home,
-        run.campaign_id,
-        now=run.clock,
-        progress=run.progress,
-        stop=run.stop,
-    )
-    if report.waiting:
-        return None  # stopped, paused, in quiet hours or throttled: there is more to send
-    return {
-        "sent": report.sent,
-        "failed": report.failed,
-        "cancelled": report.cancelled,
-        "parked": report.parked,
-        "unknown": report.unknown,
-    }
-
-
-def _ripen(run: Run) -> dict[str, Any] | None:
-    """Wait until the test wave is ripe, then learn from what came back."""
-    from pigeonry.service.events import drain_events
-    from pigeonry.service.learning import learn
-
-    now = run.clock()
-    with run.db.write() as session:
-        row = store.get(session, run.campaign_id)
-        until = row.wait_until
-        if until is None:
-            until = now + timedelta(hours=run.brief.experiment.wait_hours)
-            store.update_state(session, run.campaign_id, wait_until=until)
-    if now < until:
-        return None
-    drain_events(run.db, run.home, now=now, progress=run.progress)
-    report = learn(run.db, run.home, now=now, progress=run.progress)
-    return {"waited_hours": run.brief.experiment.wait_hours, "updated": report.updated}
-
-
-def _finish(_run: Run) -> dict[str, Any]:
-    return {}
-
-
-_WORK: dict[str, Callable[[Run], dict[str, Any] | None]] = {
-    "audience": _audience,
-    "arms": _arms,
-    "write": _write,
-    "score": _score,
-    "approve": _approve,
-    "assign_test": _assign_test,
-    "send_test": _send,
-    "ripen": _ripen,
-    "assign_rest": _assign_rest,
-    "send_rest": _send,
-    "finish": _finish,
-}
 
 
 def view(db: Database, campaign_id: int) -> CampaignView:

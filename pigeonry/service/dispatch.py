@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from pigeonry.delivery.headers import UnsafeHeader
 from pigeonry.delivery.links import Links
 from pigeonry.delivery.render import CompiledMail, Recipient, compile_mail
 from pigeonry.domain import Brief, ConsentBasis
+from pigeonry.domain.clock import Clock
 from pigeonry.domain.message import HandOver, MessageState, Outcome, OutgoingMessage, Sender
 from pigeonry.domain.progress import Progress
 from pigeonry.errors import OutsideFailure, PigeonryError
@@ -29,8 +30,6 @@ from pigeonry.store import campaigns, fence, handovers, messages, reaping
 from pigeonry.store.fence import Verdict
 from pigeonry.store.handovers import Claim
 from pigeonry.store.session import Database, Session
-
-Clock = Callable[[], datetime]
 
 # A fenced mail may not wait longer than this for its first byte (reliability, G3): a process that was
 # paused between the two gives the message back instead.

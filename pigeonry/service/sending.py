@@ -11,10 +11,11 @@ from pigeonry.config import Home, Settings
 from pigeonry.delivery import base
 from pigeonry.delivery.links import load_links
 from pigeonry.domain import Brief
+from pigeonry.domain.clock import Clock
 from pigeonry.domain.message import MessageState, Sender
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import ConfigError
-from pigeonry.service.dispatch import FENCE_SECONDS, Clock, Dispatch
+from pigeonry.service.dispatch import FENCE_SECONDS, Dispatch
 from pigeonry.service.owners import new_owner
 from pigeonry.service.reconcile import reconcile
 from pigeonry.store import campaigns, handovers, messages
