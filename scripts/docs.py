@@ -55,9 +55,9 @@ def _below(command: click.Command, path: str) -> Iterator[tuple[str, click.Comma
 
 
 def help_text(command: click.Command, path: str) -> str:
-    context = click.Context(
-        command, info_name=path, terminal_width=WIDTH, **command.context_settings
-    )
+    # As in a real call, where a command inherits the names of --help from the first one.
+    settings = {**cli.context_settings, **command.context_settings}
+    context = click.Context(command, info_name=path, terminal_width=WIDTH, **settings)
     return command.get_help(context).rstrip()
 
 

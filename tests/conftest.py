@@ -16,6 +16,7 @@ from pigeonry.store import migrate
 from pigeonry.store.session import Database
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share a worker, because they share fixtures; everything about the demo does."""
     for item in items:
