@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 180  # the first start of a home migrates Prefect's database
 STOP_SECONDS = 8  # a Prefect worker outlives the first SIGTERM until its runs have ended
+BUSY_SECONDS = 60  # how long its answer 503 may mean "later"
 POOL = "pigeonry"  # as in prefect.yaml
 
 
@@ -165,13 +166,20 @@ def _post(url: str, body: Mapping[str, str | int]) -> None:
     request = urllib.request.Request(  # noqa: S310 - our own server
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    try:
-        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
-    except urllib.error.HTTPError as error:
-        if error.code != 409:
-            raise OutsideFailure(
-                f"the Prefect server answered {error.code}", where=url, fix="its log is above"
-            ) from error
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+            return
+        except urllib.error.HTTPError as error:
+            if error.code == 409:
+                return
+            # While it starts, Prefect's own services lock its SQLite, and it says 503 meanwhile.
+            if error.code != 503 or time.monotonic() > deadline:
+                raise OutsideFailure(
+                    f"the Prefect server answered {error.code}", where=url, fix="its log is above"
+                ) from error
+        time.sleep(1)
 
 
 def _healthy(api: str) -> bool:
