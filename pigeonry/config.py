@@ -81,8 +81,20 @@ class LlmSettings(_Section):
     tiers: tuple[TierSettings, ...] = Field((), description="hosted tiers, cheapest first")
 
 
+class LimitSettings(_Section):
+    scope: Literal["channel", "sender", "recipient"] = Field(
+        description="what is counted: a channel's mails, a sender domain's, a recipient domain's"
+    )
+    match: str = Field("*", description="its name, e.g. gmail.com; *: each one by itself")
+    count: int = Field(ge=1, description="hand-overs at most")
+    seconds: float = Field(gt=0, description="within any stretch of this length")
+
+
 class SendingSettings(_Section):
     channel: Literal["file", "smtp", "sendgrid"] = Field("file", description="how mail leaves")
+    fallback: Literal["", "file", "smtp", "sendgrid"] = Field(
+        "", description="second channel for what the first definitely refuses; empty: none"
+    )
     batch: int = Field(50, ge=1, description="messages claimed at once")
     lease_seconds: float = Field(
         900.0, gt=0, description="a claim's life; longer than the longest hand-over"
@@ -96,6 +108,17 @@ class SendingSettings(_Section):
     frequency_cap: int = Field(0, ge=0, description="mails to one lead in 7 days; 0: no cap")
     quiet_from: str = Field("", description="no hand-over from this local time, e.g. 21:00")
     quiet_to: str = Field("", description="until this local time, e.g. 08:00")
+    late_hours: float = Field(
+        12.0, ge=0, description="what is overdue by more waits for a person; 0: never"
+    )
+    clock_step_seconds: float = Field(
+        300.0, gt=0, description="a clock that jumps by more stops all sending"
+    )
+    warmup_start: int = Field(
+        0, ge=0, description="mails of a new sender domain's first day; 0: off"
+    )
+    warmup_growth: float = Field(1.5, gt=1, description="how much more each day of the warm-up")
+    limits: tuple[LimitSettings, ...] = Field((), description="caps on the pace")
 
 
 class SmtpSettings(_Section):
@@ -104,18 +127,67 @@ class SmtpSettings(_Section):
     security: Literal["none", "starttls", "tls"] = Field("starttls", description="transport")
     username: str = Field("", description="password: PIGEONRY_SMTP_PASSWORD")
     timeout_seconds: float = Field(60.0, gt=0, description="for each phase before the final dot")
+    after_dot_seconds: float = Field(
+        600.0, gt=0, description="for the reply to the final dot; RFC 5321 wants ten minutes"
+    )
+    ca_file: str = Field("", description="certificates to trust beside the system's, PEM")
+    dkim_domain: str = Field("", description="signs with DKIM for this domain; empty: no signature")
+    dkim_selector: str = Field("pigeonry", description="key: secrets/dkim_<selector>.pem")
 
 
 class SendgridSettings(_Section):
     region: Literal["global", "eu"] = Field("eu", description="key: PIGEONRY_SENDGRID_KEY")
     host: str = Field("", description="another endpoint, e.g. a test server on loopback")
     sandbox: bool = Field(False, description="validate only, deliver nothing")
+    timeout_seconds: float = Field(30.0, gt=0, description="for each wait on the network")
+    asm_group: int = Field(0, ge=0, description="its unsubscribe group; 0: none")
+    categories: tuple[str, ...] = Field(
+        (), description="labels beside campaign-<id>; no names here"
+    )
 
 
 class LinkSettings(_Section):
     base_url: str = Field(
         "http://127.0.0.1:8080", description="where unsubscribe links lead; https in production"
     )
+
+
+class TrackingSettings(_Section):
+    base_url: str = Field(
+        "", description="host name of its own for opens and clicks; empty: nothing is tracked by us"
+    )
+    clicks: bool = Field(True, description="links in mails lead over base_url")
+    opens: bool = Field(True, description="mails carry an invisible picture from base_url")
+    datacenters: str = Field(
+        "", description="file of networks, one CIDR a line: machines live there"
+    )
+
+
+class WebSettings(_Section):
+    host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the web app")
+    port: int = Field(8080, ge=1, le=65535, description="its port")
+    max_body_mb: float = Field(5.0, gt=0, description="largest body of a webhook")
+    trust_proxy: bool = Field(False, description="the client's address is in X-Forwarded-For")
+
+
+class InboundSettings(_Section):
+    imap_host: str = Field("", description="mailbox of replies and bounces; empty: none is read")
+    imap_port: int = Field(993, ge=1, le=65535, description="its port")
+    imap_security: Literal["none", "tls"] = Field("tls", description="transport")
+    imap_username: str = Field("", description="password: PIGEONRY_IMAP_PASSWORD")
+    imap_folder: str = Field("INBOX", description="folder that is read")
+
+
+class PrivacySettings(_Section):
+    controller: str = Field("", description="who is responsible, for the record of processing")
+    contact: str = Field("", description="where people turn to, e.g. the data protection officer")
+    events_days: int = Field(396, ge=1, description="opens, clicks and the like are kept so long")
+    raw_days: int = Field(
+        30, ge=7, description="bodies of webhooks as they came; retries last days"
+    )
+    mails_days: int = Field(90, ge=1, description="mail files of the outbox")
+    prompts_days: int = Field(30, ge=1, description="requests to models and their answers")
+    consent_days: int = Field(0, ge=0, description="a consent unused for so long ends; 0: never")
 
 
 class LearningSettings(_Section):
@@ -127,6 +199,9 @@ class LearningSettings(_Section):
 class PrefectSettings(_Section):
     host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the Prefect server")
     port: int = Field(4200, ge=1, le=65535, description="its port")
+
+
+_TABLES: Mapping[str, type[_Section]] = {"tiers": TierSettings, "limits": LimitSettings}
 
 
 class Settings(_Section):
@@ -141,6 +216,10 @@ class Settings(_Section):
     smtp: SmtpSettings = SmtpSettings()
     sendgrid: SendgridSettings = SendgridSettings()
     links: LinkSettings = LinkSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    web: WebSettings = WebSettings()
+    inbound: InboundSettings = InboundSettings()
+    privacy: PrivacySettings = PrivacySettings()
     learning: LearningSettings = LearningSettings()
     prefect: PrefectSettings = PrefectSettings()
 
@@ -250,6 +329,6 @@ def _problem(item: Any) -> str:
             field = getattr(known, "model_fields", {}).get(part)
             if part.isdigit():
                 continue
-            known = TierSettings if part == "tiers" else getattr(field, "annotation", None)
+            known = _TABLES.get(part) or getattr(field, "annotation", None)
         return f"unknown key {where!r}{nearest(path[-1], list(getattr(known, 'model_fields', {})))}"
     return f"{where}: {item['msg']}"

@@ -15,6 +15,8 @@ class EventKind(StrEnum):
     DELIVERED = "delivered"
     OPEN = "open"
     CLICK = "click"
+    REPLY = "reply"
+    CONVERSION = "conversion"
     DROPPED = "dropped"
     BLOCKED = "blocked"
     BOUNCE = "bounce"
@@ -41,6 +43,9 @@ class Event:
     ip: str = ""
     reason: str = ""
     human: float = 1.0
+    why: str = ""  # what spoke for a machine or a person
+    value_micros: int = 0  # of a conversion, millionths of `currency`
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

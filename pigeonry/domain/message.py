@@ -38,6 +38,8 @@ class HandOver:
     retry_after: float | None = None  # seconds
     # The trouble is the channel's, not this message's: the next one would fare no better now.
     channel_down: bool = False
+    # Which channel took it, where a sender has more than one; "" for the sender's own name.
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

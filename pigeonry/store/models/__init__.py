@@ -3,9 +3,11 @@
 from pigeonry.store.base import Base
 from pigeonry.store.models.audience import (
     Consent,
+    ConsentText,
     ImportRun,
     Lead,
     LeadVector,
+    Preference,
     Segment,
     SegmentMember,
     Suppression,
@@ -21,9 +23,16 @@ from pigeonry.store.models.campaign import (
     PromptVersion,
     Variant,
 )
-from pigeonry.store.models.delivery import Event, Message, MessageAttempt, RawEvent
+from pigeonry.store.models.delivery import (
+    Event,
+    MailLink,
+    Message,
+    MessageAttempt,
+    RawEvent,
+    SendCount,
+)
 from pigeonry.store.models.learning import EngagementModel, Posterior
-from pigeonry.store.models.operation import ApiToken, Audit, Job, Operator
+from pigeonry.store.models.operation import ApiToken, Audit, Hold, Instance, Job, Operator
 
 __all__ = [
     "ApiToken",
@@ -35,22 +44,28 @@ __all__ = [
     "CheckResult",
     "CompletionCache",
     "Consent",
+    "ConsentText",
     "EngagementModel",
     "Event",
     "Experiment",
+    "Hold",
     "ImportRun",
+    "Instance",
     "Job",
     "Lead",
     "LeadVector",
     "LlmCall",
+    "MailLink",
     "Message",
     "MessageAttempt",
     "Operator",
     "Posterior",
+    "Preference",
     "PromptVersion",
     "RawEvent",
     "Segment",
     "SegmentMember",
+    "SendCount",
     "Suppression",
     "Variant",
 ]

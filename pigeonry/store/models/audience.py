@@ -57,7 +57,35 @@ class Consent(Base):
     basis: Mapped[code]
     source: Mapped[label]
     proof: Mapped[long]
+    # Version of the text that was agreed to (`consent_text`), "" when nobody recorded it.
+    text_version: Mapped[str] = mapped_column(String(16), server_default="")
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     at: Mapped[moment]
+
+
+class ConsentText(Base):
+    """The words that people agreed to; the version is the first 16 hex digits of their SHA-256."""
+
+    __tablename__ = "consent_text"
+
+    version: Mapped[str] = mapped_column(String(16), primary_key=True)
+    language: Mapped[str] = mapped_column(String(8))
+    text: Mapped[long]
+    created_at: Mapped[moment]
+
+
+class Preference(Base):
+    """What a lead chose on the preference page; no row: nothing was chosen."""
+
+    __tablename__ = "preference"
+
+    lead_id: Mapped[int] = mapped_column(
+        ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
+    )
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    weekly_cap: Mapped[int]  # mails in 7 days; 0: what the sender allows
+    topics: Mapped[dict[str, Any]] = mapped_column(Json)
+    updated_at: Mapped[moment]
 
 
 class Suppression(Base):

@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pigeonry.store.base import Base, Json, UtcDateTime, code, key, label, long, moment
+from pigeonry.store.base import Base, BigId, Json, UtcDateTime, code, key, label, long, moment
 
 
 class Message(Base):
@@ -97,6 +105,8 @@ class Event(Base):
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
         Index("ix_event_message_id_kind", "message_id", "kind"),
+        Index("ix_event_address_hash", "address_hash"),
+        Index("ix_event_raw_event_id", "raw_event_id"),
     )
 
     id: Mapped[key]
@@ -111,3 +121,34 @@ class Event(Base):
     user_agent: Mapped[long]
     ip: Mapped[code]
     reason: Mapped[long]
+    # What spoke for a machine or a person, in words; "" when the question makes no sense.
+    why: Mapped[str] = mapped_column(Text, server_default="")
+    # What a conversion brought, millionths of `currency`.
+    value_micros: Mapped[int] = mapped_column(BigId, server_default="0")
+    currency: Mapped[str] = mapped_column(String(3), server_default="")
+    # Of an event without a message of ours: whom it named, so that erasure finds its body.
+    address_hash: Mapped[str] = mapped_column(String(64), server_default="")
+
+
+class MailLink(Base):
+    """A link that stands in a campaign's mails. A click names its id; the address is looked up here."""
+
+    __tablename__ = "mail_link"
+    __table_args__ = (UniqueConstraint("campaign_id", "url_hash"),)
+
+    id: Mapped[key]
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    url: Mapped[long]
+    url_hash: Mapped[str] = mapped_column(String(64))
+    # A link that no person can see: who follows it is a machine.
+    hidden: Mapped[bool]
+
+
+class SendCount(Base):
+    """Hand-overs begun within one slot of time, by what is limited (a channel, a domain)."""
+
+    __tablename__ = "send_count"
+
+    scope: Mapped[str] = mapped_column(String(300), primary_key=True)
+    slot: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    count: Mapped[int]

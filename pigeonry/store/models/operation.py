@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pigeonry.store.base import Base, Json, UtcDateTime, code, key, label, moment
+from pigeonry.store.base import Base, BigId, Json, UtcDateTime, code, key, label, long, moment
 
 
 class Job(Base):
@@ -24,6 +24,33 @@ class Job(Base):
     created_at: Mapped[moment]
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Instance(Base):
+    """A home that sent from this database. `epoch` grows with every sender that starts, here and in the
+    home's own marker: when they differ, one of the two was copied or restored."""
+
+    __tablename__ = "instance"
+
+    home: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigId)
+    # Keyed hash of machine and folder: a copied home is another place.
+    place: Mapped[str] = mapped_column(String(64))
+    seen_at: Mapped[moment]
+    created_at: Mapped[moment]
+
+
+class Hold(Base):
+    """Why nothing may leave until an operator has confirmed. Open while `lifted_at` is null."""
+
+    __tablename__ = "hold"
+    __table_args__ = (Index("ix_hold_lifted_at", "lifted_at"),)
+
+    id: Mapped[key]
+    reason: Mapped[long]
+    since: Mapped[moment]
+    lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lifted_by: Mapped[label]
 
 
 class Operator(Base):
