@@ -6,6 +6,7 @@ the fence of the next ones in one transaction, so several lanes share a commit.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -15,17 +16,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from pigeonry.config import Settings
+from pigeonry.config import Home
 from pigeonry.delivery import guard
 from pigeonry.delivery.headers import UnsafeHeader
 from pigeonry.delivery.links import Links
 from pigeonry.delivery.render import CompiledMail, Recipient, compile_mail
 from pigeonry.domain import Brief, ConsentBasis
 from pigeonry.domain.clock import Clock
+from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, MessageState, Outcome, OutgoingMessage, Sender
 from pigeonry.domain.progress import Progress
 from pigeonry.errors import OutsideFailure, PigeonryError
+from pigeonry.service import holding
+from pigeonry.service.journal import Journal
+from pigeonry.service.pace import Pace, Wait
 from pigeonry.service.reconcile import reconcile
+from pigeonry.service.tracking import mark_links
 from pigeonry.store import campaigns, fence, handovers, messages, reaping
 from pigeonry.store.fence import Verdict
 from pigeonry.store.handovers import Claim
@@ -64,11 +70,12 @@ class Dispatch:
     """One sender at work on one campaign."""
 
     db: Database
-    settings: Settings
+    home: Home
     campaign_id: int
     wave: int | None
     sender: Sender
     owner: str
+    journal: Journal
     brief: Brief
     links: Links
     clock: Clock
@@ -77,15 +84,25 @@ class Dispatch:
     lanes: int
     patience: float
     handed_over: int = 0
+    halted: bool = False  # the campaign is paused or cancelled, or everything is on hold
     _queue: deque[_Ready] = field(default_factory=deque)
     _compiled: dict[int, CompiledMail] = field(default_factory=dict)
-    _halted: bool = False  # the campaign is paused or cancelled
+    _rest_until: datetime | None = None  # the pace is used up until then
     _down: int = 0  # times in a row that the channel was down
     _down_until: float = 0.0
     _reconcile_at: float = 0.0
 
     def __post_init__(self) -> None:
+        self.settings = self.home.settings
         sending = self.settings.sending
+        self._pace = Pace(
+            sending,
+            channel=self.sender.name,
+            sender_domain=self.brief.sender.email.rpartition("@")[2],
+        )
+        self._started_at, self._started_awake = self.clock(), _awake()
+        self._beat_at = time.monotonic() + holding.BEAT_SECONDS
+        self._tracked = mark_links(self.db, self.home, self.campaign_id, self.brief.link)
         self._pacer = guard.Pacer(sending.per_second)
         self._quiet = guard.quiet_hours(sending.quiet_from, sending.quiet_to)
         self._gate = fence.Gate(
@@ -117,6 +134,7 @@ class Dispatch:
         idle_since: float | None = None
         while True:
             landed = self._landed(flying)
+            self._beat()
             going = self._going()
             if going and not self._queue and not self._is_down():
                 if not flying:
@@ -142,10 +160,23 @@ class Dispatch:
                     return
 
     def _going(self) -> bool:
-        return not self.stop.is_set() and not self._halted
+        return not self.stop.is_set() and not self.halted
 
     def _is_down(self) -> bool:
-        return time.monotonic() < self._down_until
+        resting = self._rest_until is not None and self.clock() < self._rest_until
+        return resting or time.monotonic() < self._down_until
+
+    def _beat(self) -> None:
+        """Say that this sender is alive, and notice a clock that jumped under it."""
+        if time.monotonic() < self._beat_at:
+            return
+        self._beat_at = time.monotonic() + holding.BEAT_SECONDS
+        now = self.clock()
+        jump = (now - self._started_at).total_seconds() - (_awake() - self._started_awake)
+        if abs(jump) > self.settings.sending.clock_step_seconds:
+            words = f"the clock jumped by {jump:+.0f} s while mail was being sent"
+            holding.stop(self.db, reason=words, now=now)
+        holding.beat(self.db, self.home, now=now)
 
     def _landed(self, flying: dict[Future[_Landed], Claim]) -> list[_Landed]:
         """What has come back. Waits when no lane is free or there is nothing to use one for."""
@@ -175,10 +206,17 @@ class Dispatch:
             )
             new = {claim.variant_id for claim in claims} - self._compiled.keys()
             texts = messages.texts(session, new) if new else {}
+            failpoint("claim.before_commit")
+        failpoint("claim.after_commit")
         for variant_id, text in texts.items():
             try:
                 self._compiled[variant_id] = compile_mail(
-                    text.copy, self.brief, text.language, campaign_id=self.campaign_id, arm=text.arm
+                    text.copy,
+                    self.brief,
+                    text.language,
+                    campaign_id=self.campaign_id,
+                    arm=text.arm,
+                    tracked=self._tracked,
                 )
             except PigeonryError as error:
                 error.where = f"campaign {self.campaign_id}, variant {variant_id}: {error.where}"
@@ -191,7 +229,7 @@ class Dispatch:
         recipient = Recipient(claim.lead_id, claim.email, claim.first_name, claim.last_name, basis)
         try:
             mail = self._compiled[claim.variant_id].render(
-                recipient, self.links, send_key=claim.send_key, at=now
+                recipient, self.links, send_key=claim.send_key, at=now, message_id=claim.id
             )
         except UnsafeHeader as error:
             with self.db.write() as session:
@@ -228,13 +266,21 @@ class Dispatch:
                 fenced_at = _awake()
                 with self.db.write() as session:
                     handovers.record(session, results, owner=self.owner)
+                    if results:
+                        failpoint("record.before_commit")
                     cleared, halted = self._fence(session, queue, take)
+                    if cleared:
+                        failpoint("fence.before_commit")
+                if results:
+                    failpoint("record.after_commit")
+                if cleared:
+                    failpoint("fence.after_commit")
             except OutsideFailure as error:
                 last = error
                 self.stop.wait(_POLL)
                 continue
             self._queue = queue
-            self._halted = self._halted or halted
+            self.halted = self.halted or halted
             for _ready in cleared:
                 self._pacer.take(time.monotonic())
             return cleared, fenced_at
@@ -244,32 +290,55 @@ class Dispatch:
     def _fence(
         self, session: Session, queue: deque[_Ready], take: int
     ) -> tuple[list[_Ready], bool]:
-        cleared: list[_Ready] = []
+        """Those of the next `take` that may leave, and whether this sender has to stop."""
         now = self.clock()
-        lease = timedelta(seconds=self.settings.sending.lease_seconds)
-        while queue and len(cleared) < take:
-            ready = queue[0]
+        chosen = self._admitted(session, queue, take, now)
+        claims = [ready.claim for ready in chosen]
+        verdicts = fence.fence(session, claims, owner=self.owner, now=now, gate=self._gate)
+        if Verdict.LEASE in verdicts:
+            lease = timedelta(seconds=self.settings.sending.lease_seconds)
+            handovers.renew(session, owner=self.owner, until=now + lease)
+            again = fence.fence(session, claims, owner=self.owner, now=now, gate=self._gate)
+            # Who was gone before is no longer ours; who may leave says GO again.
+            verdicts = [
+                second if first in (Verdict.LEASE, Verdict.GO) else first
+                for first, second in zip(verdicts, again, strict=True)
+            ]
+        cleared = [
+            ready for ready, said in zip(chosen, verdicts, strict=True) if said is Verdict.GO
+        ]
+        self._done += sum(said is Verdict.CANCELLED for said in verdicts)
+        return cleared, any(said in (Verdict.PAUSED, Verdict.HELD) for said in verdicts)
+
+    def _admitted(
+        self, session: Session, queue: deque[_Ready], take: int, now: datetime
+    ) -> list[_Ready]:
+        """The next ones that neither quiet hours nor the pace keep back; those leave the queue."""
+        chosen: list[_Ready] = []
+        while queue and len(chosen) < take:
+            ready = queue.popleft()
             until = guard.quiet_until(now, self._quiet, ready.zones)
-            if until is not None:
-                handovers.defer(
-                    session, ready.claim, owner=self.owner, until=until, reason="quiet hours"
-                )
-                queue.popleft()
-                continue
-            verdict = fence.fence(session, ready.claim, owner=self.owner, now=now, gate=self._gate)
-            if verdict is Verdict.LEASE:
-                handovers.renew(session, owner=self.owner, until=now + lease)
-                verdict = fence.fence(
-                    session, ready.claim, owner=self.owner, now=now, gate=self._gate
-                )
-            if verdict is Verdict.PAUSED:
-                return cleared, True
-            queue.popleft()
-            if verdict is Verdict.GO:
-                cleared.append(ready)
-            elif verdict is Verdict.CANCELLED:
-                self._done += 1
-        return cleared, False
+            if until is None:
+                chosen.append(ready)
+            else:
+                self._defer(session, ready, until, "quiet hours")
+        if not self._pace.limited or not chosen:
+            return chosen
+        domains = [ready.mail.to_email.rpartition("@")[2].lower() for ready in chosen]
+        waits = self._pace.admit(session, domains, now)
+        resting: list[tuple[_Ready, Wait]] = []
+        for ready, pause in zip(chosen, waits, strict=True):
+            if pause is not None and not pause.everybody:
+                self._defer(session, ready, pause.until, pause.reason)
+            elif pause is not None:
+                resting.append((ready, pause))
+        if resting:
+            self._rest_until = max(pause.until for _, pause in resting)
+            queue.extendleft(ready for ready, _ in reversed(resting))
+        return [ready for ready, pause in zip(chosen, waits, strict=True) if pause is None]
+
+    def _defer(self, session: Session, ready: _Ready, until: datetime, reason: str) -> None:
+        handovers.defer(session, ready.claim, owner=self.owner, until=until, reason=reason)
 
     def _hand_over(self, ready: _Ready, fenced_at: float) -> _Landed:
         started = self.clock()
@@ -278,6 +347,13 @@ class Dispatch:
             reason = "this process was paused between the fence and the hand-over"
             result = HandOver(Outcome.RETRY, reason=reason, channel_down=True)
             return _Landed(ready.claim, result, started, self.clock(), late=True)
+        key, epoch = ready.claim.send_key, ready.claim.epoch
+        try:
+            self.journal.begin(key, epoch)
+        except OSError as error:
+            reason = f"the journal of hand-overs cannot be written: {error.strerror or error}"
+            result = HandOver(Outcome.RETRY, reason=reason, channel_down=True)
+            return _Landed(ready.claim, result, started, self.clock())
         try:
             result = self.sender.hand_over(ready.mail)
         except UnsafeHeader as error:
@@ -285,6 +361,8 @@ class Dispatch:
         except Exception as error:  # a sender's bug: recorded as unknown, then raised
             bug = error
             result = HandOver(Outcome.UNKNOWN, reason=f"{type(error).__name__}: {error}"[:200])
+        with contextlib.suppress(OSError):  # then a kill leaves this one unknown
+            self.journal.end(key, epoch, result)
         return _Landed(ready.claim, result, started, self.clock(), bug=bug)
 
     def _result(self, item: _Landed) -> handovers.Recorded:
@@ -345,15 +423,20 @@ class Dispatch:
 
     def _reconcile(self) -> None:
         if time.monotonic() >= self._reconcile_at:
-            reconcile(self.db, self.settings, self.sender, now=self.clock())
+            reconcile(self.db, self.home, self.sender, now=self.clock())
             self._reconcile_at = time.monotonic() + _RECONCILE_SECONDS
 
     def _wait_for_more(self, idle: float) -> bool:
         """False when nothing will come that is worth waiting for."""
+        now = self.clock()
+        if self._rest_until is not None and now < self._rest_until:
+            if (self._rest_until - now).total_seconds() > self.patience - idle:
+                return False
+            self.stop.wait(_POLL)
+            return True
         if self._is_down():
             self.stop.wait(min(self._down_until - time.monotonic(), _POLL))
             return True
-        now = self.clock()
         with self.db.read() as session:
             due = reaping.next_due(session, self.campaign_id, now=now, wave=self.wave)
             state = campaigns.get(session, self.campaign_id).state

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pigeonry.config import Settings
-from pigeonry.domain.message import MessageState, Sender
+from pigeonry.config import Home
+from pigeonry.domain.failpoint import failpoint
+from pigeonry.domain.message import HandOver, MessageState, Sender
+from pigeonry.service import journal
 from pigeonry.service.owners import is_dead
 from pigeonry.store import reaping
 from pigeonry.store.session import Database
@@ -25,21 +27,20 @@ class Reconciled:
     parked: int = 0
 
 
-def reconcile(db: Database, settings: Settings, sender: Sender, *, now: datetime) -> Reconciled:
+def reconcile(db: Database, home: Home, sender: Sender, *, now: datetime) -> Reconciled:
     """Reap, then settle what can be settled. Safe to run at any time, by anybody.
 
     An unknown message is accepted when an event or the channel itself shows it, planned again when the
     channel shows that it was certainly not accepted, and parked for a person when the quarantine is
     over and nobody can know.
     """
-    quarantine = settings.sending.quarantine_seconds
+    quarantine = home.settings.sending.quarantine_seconds
     with db.read() as session:
         held = reaping.owners(session)
     dead = [owner for owner in held if is_dead(owner)]
     reaped = reaping.Reaped(0, 0)
     if held:
-        with db.write() as session:
-            reaped = reaping.reap(session, now=now, quarantine_seconds=quarantine, dead=dead)
+        reaped = _reap(db, home, dead, now)
     counts = {MessageState.ACCEPTED: 0, MessageState.PLANNED: 0, MessageState.PARKED: 0}
     after = 0
     while True:
@@ -59,6 +60,8 @@ def reconcile(db: Database, settings: Settings, sender: Sender, *, now: datetime
                     counts[state] += reaping.settle(
                         session, message, state=state, reason=reason, now=now
                     )
+                failpoint("settle.before_commit")
+            failpoint("settle.after_commit")
     return Reconciled(
         returned=reaped.returned,
         unknown=reaped.unknown,
@@ -66,6 +69,29 @@ def reconcile(db: Database, settings: Settings, sender: Sender, *, now: datetime
         planned=counts[MessageState.PLANNED],
         parked=counts[MessageState.PARKED],
     )
+
+
+def _reap(db: Database, home: Home, dead: list[str], now: datetime) -> reaping.Reaped:
+    journals = {owner: journal.read(home, owner) for owner in dead}
+
+    def testimony(owner: str, send_key: str, epoch: int) -> HandOver | None:
+        found = journals[owner]
+        return None if found is None else found.of(send_key, epoch)
+
+    with db.write() as session:
+        reaped = reaping.reap(
+            session,
+            now=now,
+            quarantine_seconds=home.settings.sending.quarantine_seconds,
+            dead=dead,
+            testimony=testimony,
+        )
+        still = set(reaping.owners(session))
+        failpoint("reap.before_commit")
+    failpoint("reap.after_commit")
+    for owner in set(dead) - still:
+        journal.forget(home, owner)
+    return reaped
 
 
 def _verdict(

@@ -15,7 +15,9 @@ from pigeonry.domain.clock import Clock
 from pigeonry.domain.message import MessageState, Sender
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import ConfigError
+from pigeonry.service import holding
 from pigeonry.service.dispatch import FENCE_SECONDS, Dispatch
+from pigeonry.service.journal import Journal
 from pigeonry.service.owners import new_owner
 from pigeonry.service.reconcile import reconcile
 from pigeonry.store import campaigns, handovers, messages
@@ -64,33 +66,40 @@ def send_campaign(
     """
     began = time.monotonic()
     settings = home.settings.sending
+    holding.enter(db, home, now=now())
     channel = sender or base.make_sender(home)
     try:
         require_lease(home.settings, channel)
         with db.read() as session:
             source = campaigns.brief_source(session, campaign_id)
         with new_owner() as owner:
+            log = Journal(home, owner)
             run = Dispatch(
                 db=db,
-                settings=home.settings,
+                home=home,
                 campaign_id=campaign_id,
                 wave=wave,
                 sender=channel,
                 owner=owner,
+                journal=log,
                 brief=_brief(source, campaign_id),
                 links=load_links(home),
                 clock=now,
                 progress=progress,
                 stop=stop or threading.Event(),
-                lanes=lanes or settings.lanes or LANES.get(channel.name, 1),
+                lanes=lanes or settings.lanes or LANES.get(channel.name.partition(">")[0], 1),
                 patience=settings.lease_seconds + 5 if patience is None else patience,
             )
+            recorded = False
             try:
                 run.run()
+                recorded = True
             finally:
+                log.close(remove=recorded)
                 with db.write() as session:
                     handovers.release(session, owner=owner)
-        reconcile(db, home.settings, channel, now=now())
+        reconcile(db, home, channel, now=now())
+        holding.beat(db, home, now=now())  # says why when everything is on hold
     finally:
         if sender is None:
             base.close(channel)
@@ -135,7 +144,7 @@ def parked(
     """Parked and unknown messages, after everything that evidence can settle has been settled."""
     channel = base.make_sender(home)
     try:
-        reconcile(db, home.settings, channel, now=now)
+        reconcile(db, home, channel, now=now)
     finally:
         base.close(channel)
     with db.read() as session:

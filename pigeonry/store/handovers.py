@@ -84,6 +84,7 @@ _RECORD = (
         not_before=bindparam("to_not_before"),
         accepted_at=bindparam("to_accepted_at"),
         provider_id=bindparam("to_provider_id"),
+        channel=func.coalesce(func.nullif(bindparam("to_channel"), ""), _MESSAGE.c.channel),
         lease_until=None,
     )
 )
@@ -198,6 +199,7 @@ def record(session: Session, results: Sequence[Recorded], *, owner: str) -> int:
             "to_not_before": item.not_before,
             "to_accepted_at": item.finished_at if item.state is MessageState.ACCEPTED else None,
             "to_provider_id": item.result.provider_id,
+            "to_channel": item.result.channel,
         }
         for item in results
     ]

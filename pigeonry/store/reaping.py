@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
 
-from pigeonry.domain.message import MessageState
+from pigeonry.domain.message import HandOver, MessageState, Outcome
 from pigeonry.store.handovers import return_claims
 from pigeonry.store.models import Event, Message, MessageAttempt
 from pigeonry.store.session import Session
@@ -31,8 +31,20 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    returned: int  # claims that went back to planned
+    returned: int  # claims that went back to planned, and hand-overs that certainly never began
     unknown: int  # hand-overs whose outcome nobody will report
+    told: int = 0  # hand-overs whose outcome their dead sender had written down
+
+
+# What the journal of a dead owner says about one hand-over: owner, send key, epoch.
+Testimony = Callable[[str, str, int], HandOver | None]
+_STATES = {
+    Outcome.ACCEPTED: MessageState.ACCEPTED,
+    Outcome.REFUSED: MessageState.FAILED,
+    Outcome.RETRY: MessageState.PLANNED,
+    Outcome.UNKNOWN: MessageState.UNKNOWN,
+}
+_SILENCE = HandOver(Outcome.UNKNOWN, reason="its sender ended between hand-over and answer")
 
 
 def owners(session: Session) -> list[str]:
@@ -42,52 +54,90 @@ def owners(session: Session) -> list[str]:
 
 
 def reap(
-    session: Session, *, now: datetime, quarantine_seconds: float, dead: Collection[str]
+    session: Session,
+    *,
+    now: datetime,
+    quarantine_seconds: float,
+    dead: Collection[str],
+    testimony: Testimony,
 ) -> Reaped:
     """Take back what nobody will finish.
 
-    Claims whose lease is over, or whose owner is dead, are planned again. Hand-overs become unknown
-    when their owner is dead, or when lease and quarantine are over: until then a paused process could
-    still send.
+    Claims whose lease is over, or whose owner is dead, are planned again. Hand-overs of a dead owner
+    become what its journal says. The others become unknown when lease and quarantine are over: until
+    then a paused process could still send.
     """
     gone = _MESSAGE.c.owner.in_(sorted(dead)) if dead else literal(False)
     returned = return_claims(session, or_(gone, _MESSAGE.c.lease_until <= now))
     over = now - timedelta(seconds=quarantine_seconds)
     lost = (
         session.execute(
-            select(Message.id, Message.owner, Message.handover_at)
+            select(Message.id, Message.owner, Message.send_key, Message.epoch, Message.handover_at)
             .where(
                 Message.state == MessageState.HANDING_OVER.value,
                 or_(gone, Message.lease_until <= over),
             )
+            .order_by(Message.id)
             .with_for_update(skip_locked=True)
         )
         .tuples()
         .all()
     )
-    reason = "its sender ended between hand-over and answer"
-    for message_id, owner, handover_at in lost:
-        session.execute(
-            update(_MESSAGE)
-            .where(
-                _MESSAGE.c.id == message_id,
-                _MESSAGE.c.state == MessageState.HANDING_OVER.value,
-                _MESSAGE.c.owner == owner,
-            )
-            .values(state=MessageState.UNKNOWN.value, reason=reason)
+    counts = dict.fromkeys(Outcome, 0)
+    for message_id, owner, send_key, epoch, handover_at in lost:
+        told = testimony(owner, send_key, epoch) if owner in dead else None
+        result = told or _SILENCE
+        _take_back(session, message_id, owner, epoch, handover_at, result, now)
+        counts[result.outcome] += 1
+    return Reaped(
+        returned=returned + counts[Outcome.RETRY],
+        unknown=counts[Outcome.UNKNOWN],
+        told=counts[Outcome.ACCEPTED] + counts[Outcome.REFUSED],
+    )
+
+
+def _take_back(
+    session: Session,
+    message_id: int,
+    owner: str,
+    epoch: int,
+    handover_at: datetime | None,
+    result: HandOver,
+    now: datetime,
+) -> None:
+    state = _STATES[result.outcome]
+    values: dict[str, Any] = {"state": state.value, "reason": result.reason}
+    if state is MessageState.ACCEPTED:
+        values |= {
+            "accepted_at": handover_at or now,
+            "provider_id": result.provider_id,
+            "lease_until": None,
+        }
+    elif state is not MessageState.UNKNOWN:
+        values |= {"owner": "", "lease_until": None}
+    if result.channel:
+        values["channel"] = result.channel
+    session.execute(
+        update(_MESSAGE)
+        .where(
+            _MESSAGE.c.id == message_id,
+            _MESSAGE.c.state == MessageState.HANDING_OVER.value,
+            _MESSAGE.c.owner == owner,
+            _MESSAGE.c.epoch == epoch,
         )
-        session.execute(
-            insert(_ATTEMPT).values(
-                message_id=message_id,
-                owner=owner,
-                outcome="unknown",
-                reason=reason,
-                provider_id="",
-                started_at=handover_at or now,
-                finished_at=None,
-            )
+        .values(**values)
+    )
+    session.execute(
+        insert(_ATTEMPT).values(
+            message_id=message_id,
+            owner=owner,
+            outcome=result.outcome.value,
+            reason=result.reason,
+            provider_id=result.provider_id,
+            started_at=handover_at or now,
+            finished_at=None,
         )
-    return Reaped(returned=returned, unknown=len(lost))
+    )
 
 
 def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[Unsettled]:

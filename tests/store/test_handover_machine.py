@@ -98,15 +98,15 @@ class Machine(RuleBasedStateMachine):
     def begin(self, owner: str) -> None:
         """Everything that the owner ever claimed goes to the fence, also what it slept over."""
         waiting, self.claims[owner] = self.claims[owner], []
-        for claimed in waiting:
-            with self.database.write() as session:
-                verdict = fence.fence(
-                    session,
-                    claimed,
-                    owner=owner,
-                    now=START + timedelta(seconds=self.clock),
-                    gate=GATE,
-                )
+        with self.database.write() as session:
+            verdicts = fence.fence(
+                session,
+                waiting,
+                owner=owner,
+                now=START + timedelta(seconds=self.clock),
+                gate=GATE,
+            )
+        for claimed, verdict in zip(waiting, verdicts, strict=True):
             if verdict is Verdict.GO:
                 assert claimed.lead_id not in self.suppressed
                 self.flying[owner].append((claimed, self.clock))
@@ -185,6 +185,7 @@ class Machine(RuleBasedStateMachine):
                 now=START + timedelta(seconds=self.clock),
                 quarantine_seconds=QUARANTINE,
                 dead=dead,
+                testimony=lambda owner, key, epoch: None,
             )
 
     def _finish(self) -> None:

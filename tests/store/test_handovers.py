@@ -41,8 +41,8 @@ def pass_fence(
 ) -> Verdict:
     with database.write() as session:
         return fence.fence(
-            session, claimed, owner=owner, now=START + timedelta(seconds=at), gate=gate
-        )
+            session, [claimed], owner=owner, now=START + timedelta(seconds=at), gate=gate
+        )[0]
 
 
 def record(
@@ -57,10 +57,16 @@ def record(
         return handovers.record(session, [result], owner=owner)
 
 
-def reap(database: Database, at: float, dead: tuple[str, ...] = ()) -> reaping.Reaped:
+def reap(
+    database: Database, at: float, dead: tuple[str, ...] = (), told: HandOver | None = None
+) -> reaping.Reaped:
     with database.write() as session:
         return reaping.reap(
-            session, now=START + timedelta(seconds=at), quarantine_seconds=1800, dead=dead
+            session,
+            now=START + timedelta(seconds=at),
+            quarantine_seconds=1800,
+            dead=dead,
+            testimony=lambda owner, key, epoch: told,
         )
 
 
@@ -181,7 +187,7 @@ def test_the_frequency_cap_puts_a_mail_off_until_the_window_has_passed(
     gate = Gate(max_seconds=30, cap=1, cap_days=7, channel="file")
     first, second = claim(any_database, world)
     assert pass_fence(any_database, first, gate=gate) is Verdict.GO
-    assert pass_fence(any_database, second, gate=gate) is Verdict.CAPPED
+    assert pass_fence(any_database, second, gate=gate) is Verdict.LATER
     row = world.messages()[1]
     assert (row.state, row.reason) == ("planned", "frequency cap")
     assert row.not_before == START + timedelta(days=7)

@@ -57,8 +57,6 @@ class Campaign(Base):
     wait_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Why the machine paused it, "" when a person did.
     paused_because: Mapped[str] = mapped_column(Text, server_default="")
-    # A person said that what was due until then may still go out, late as it is.
-    late_ok_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[moment]
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -81,10 +81,6 @@ def upgrade() -> None:
     op.add_column(
         "campaign", sa.Column("paused_because", sa.Text(), server_default="", nullable=False)
     )
-    op.add_column(
-        "campaign",
-        sa.Column("late_ok_at", pigeonry.store.base.UtcDateTime(timezone=True), nullable=True),
-    )
 
     op.add_column(
         "consent",
@@ -124,7 +120,6 @@ def downgrade() -> None:
     op.drop_column("consent", "expires_at")
     op.drop_column("consent", "text_version")
 
-    op.drop_column("campaign", "late_ok_at")
     op.drop_column("campaign", "paused_because")
 
     op.drop_table("preference")
