@@ -20,6 +20,7 @@ from pigeonry.delivery import layout
 from pigeonry.delivery.fitness import refuse_unfilled, refuse_unfit
 from pigeonry.delivery.headers import clean, safe, safe_address
 from pigeonry.delivery.links import Links
+from pigeonry.delivery.tracking import TrackedLinks
 from pigeonry.domain import Brief, ConsentBasis, Copy, Language, OutgoingMessage
 from pigeonry.domain.formats import date_text, price_text
 
@@ -32,6 +33,7 @@ _PREVIEW = (
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]{1,2}[^\W\d_]+)*\.?")
 _LONGEST_NAME = 40
 _MOST_WORDS = 3
+_HTML_ONLY = frozenset({"trap", "pixel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,21 @@ class CompiledMail:
     campaign_id: int
     feedback_id: str
     words: layout.Words
+    tracked: TrackedLinks | None = None
 
     def render(
-        self, recipient: Recipient, links: Links, *, send_key: str, at: datetime
+        self,
+        recipient: Recipient,
+        links: Links,
+        *,
+        send_key: str,
+        at: datetime,
+        message_id: int = 0,
     ) -> OutgoingMessage:
-        """One mail for one lead. Raises UnsafeHeader for an address that may not stand in a header."""
+        """One mail for one lead. Raises UnsafeHeader for an address that may not stand in a header.
+
+        `message_id` stands in the links of tracked mails, and only there.
+        """
         domain = self.from_email.rpartition("@")[2]
         url = links.unsubscribe_url(recipient.lead_id, self.campaign_id)
         mailto = links.unsubscribe_mailto(
@@ -77,6 +89,8 @@ class CompiledMail:
             "why": texts["why_customer" if customer else "why_express"],
             "unsubscribe": url,
         }
+        if self.tracked:
+            values |= self.tracked.values(message_id)
         return OutgoingMessage(
             send_key=send_key,
             to_email=safe_address("To", recipient.email),
@@ -100,20 +114,29 @@ class CompiledMail:
                 "X-Pigeonry-Key": send_key,
                 "X-Pigeonry-Campaign": str(self.campaign_id),
             },
+            tracked=bool(self.tracked and self.tracked.marks),
         )
 
 
 def compile_mail(
-    copy: Copy, brief: Brief, language: Language, *, campaign_id: int, arm: str = ""
+    copy: Copy,
+    brief: Brief,
+    language: Language,
+    *,
+    campaign_id: int,
+    arm: str = "",
+    tracked: TrackedLinks | None = None,
 ) -> CompiledMail:
-    """Lay a variant out in both parts and inline its styles.
+    """Lay a variant out in both parts and inline its styles. With `tracked`, opens and clicks lead back
+    to us; the way out never does.
 
     Raises UnfitMail for anything that may not leave (a slot, `None`, an empty part, a bad link) and
     UnsafeHeader for a line break in subject, sender name or reply address.
     """
     refuse_unfit(copy, brief, language)
     words = layout.words(language, brief.address)
-    marks = {name: f"mark{secrets.token_hex(16)}" for name in ("greeting", "why", "unsubscribe")}
+    open_places = ("greeting", "why", "unsubscribe", *(tracked.marks if tracked else ()))
+    marks = {name: f"mark{secrets.token_hex(16)}" for name in open_places}
     sender = brief.sender
     data: dict[str, object] = {
         "lang": language.value,
@@ -123,6 +146,8 @@ def compile_mail(
         "body": copy.body,
         "cta": copy.cta,
         "link": brief.link,
+        "trap": "",
+        "pixel": "",
         "facts": facts(brief, language),
         "conditions": _sentence(brief.wording[language].conditions),
         "sender": sender,
@@ -146,7 +171,8 @@ def compile_mail(
     domain = safe_address("From", sender.email).rpartition("@")[2]
     return CompiledMail(
         html=_cut(html, marks),
-        text=_cut(text, marks),
+        # No machine is caught and no picture shown in plain text.
+        text=_cut(text, {name: marks[name] for name in open_places if name not in _HTML_ONLY}),
         subject=safe("Subject", copy.subject.strip()),
         from_name=safe("From", sender.name.strip()),
         from_email=sender.email,
@@ -156,6 +182,7 @@ def compile_mail(
         feedback_id=f"c{campaign_id}:{arm or '-'}:marketing:"
         f"{hashlib.sha256(domain.encode()).hexdigest()[:10]}",
         words=words,
+        tracked=tracked,
     )
 
 

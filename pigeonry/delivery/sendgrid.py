@@ -94,8 +94,8 @@ def request_body(message: OutgoingMessage, *, sandbox: bool = False) -> dict[str
         },
         "categories": [f"campaign-{message.headers.get('X-Pigeonry-Campaign', '0')}"],
         "tracking_settings": {
-            "click_tracking": {"enable": True, "enable_text": False},
-            "open_tracking": {"enable": True},
+            "click_tracking": {"enable": not message.tracked, "enable_text": False},
+            "open_tracking": {"enable": not message.tracked},
             "subscription_tracking": {"enable": False},  # ours is in the mail already
         },
         "mail_settings": {"sandbox_mode": {"enable": sandbox}},

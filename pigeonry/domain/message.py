@@ -71,6 +71,7 @@ class OutgoingMessage:
     html: str
     unsubscribe_url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    tracked: bool = False  # opens or clicks lead to us: no channel needs to count them too
 
 
 class Sender(Protocol):

@@ -17,6 +17,7 @@ from feedback.events import (
     suppression,
     withdraws_consent,
 )
+from feedback.own import OWN, parse_own
 from pigeonry.config import Home, nearest
 from pigeonry.domain import ConsentState, Event, EventKind
 from pigeonry.domain.address import address_hash, canonical_email
@@ -30,7 +31,10 @@ from pigeonry.store.session import Database, Session
 _BATCH = 1000  # events in one transaction
 _ERRORS_KEPT = 100
 
-_PARSERS: Mapping[str, Callable[[bytes], ParsedEvents]] = {SENDGRID: parse_sendgrid}
+_PARSERS: Mapping[str, Callable[[bytes], ParsedEvents]] = {
+    SENDGRID: parse_sendgrid,
+    OWN: parse_own,
+}
 
 
 @dataclass(frozen=True, slots=True)
