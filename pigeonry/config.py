@@ -187,7 +187,16 @@ class PrivacySettings(_Section):
     )
     mails_days: int = Field(90, ge=1, description="mail files of the outbox")
     prompts_days: int = Field(30, ge=1, description="requests to models and their answers")
-    consent_days: int = Field(0, ge=0, description="a consent unused for so long ends; 0: never")
+    consent_days: int = Field(
+        0, ge=0, description="a consent ends so long after it was given; 0: never"
+    )
+
+
+class OptInSettings(_Section):
+    from_email: str = Field(
+        "", description="sender of confirmation mails; empty: nobody can be asked to confirm"
+    )
+    from_name: str = Field("", description="its name, as people know you")
 
 
 class LearningSettings(_Section):
@@ -220,6 +229,7 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     inbound: InboundSettings = InboundSettings()
     privacy: PrivacySettings = PrivacySettings()
+    opt_in: OptInSettings = OptInSettings()
     learning: LearningSettings = LearningSettings()
     prefect: PrefectSettings = PrefectSettings()
 

@@ -47,6 +47,13 @@ def address_hash(email: str, key: bytes) -> str:
     return hmac.digest(key, email.encode(), "sha256").hex()
 
 
+def masked(email: str) -> str:
+    """An address that its owner recognises and a stranger cannot use: i***@e***.ro."""
+    local, _, domain = email.rpartition("@")
+    name, _, ending = domain.rpartition(".")
+    return f"{local[:1]}***@{name[:1]}***.{ending}"
+
+
 def _checked(text: str) -> str:
     """The slow way: every rule, by email-validator and by what it lets through."""
     from email_validator import EmailNotValidError, validate_email

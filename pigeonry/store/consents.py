@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, case, select
+from sqlalchemy import Insert, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pigeonry.domain import ConsentBasis, ConsentState, SuppressionReason
@@ -31,6 +31,21 @@ class ConsentFields(NamedTuple):
     proof: str
     at: datetime
     purpose: str = MARKETING
+    text_version: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """A stored consent. `basis` is None for a withdrawal."""
+
+    state: ConsentState
+    basis: ConsentBasis | None
+    source: str
+    proof: str
+    text_version: str
+    at: datetime
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +66,20 @@ def record(
     proof: str,
     at: datetime,
     purpose: str = MARKETING,
+    text_version: str = "",
+    expires_at: datetime | None = None,
 ) -> None:
     """Add what was agreed or taken back; nothing is ever overwritten."""
     fields = ConsentFields(
-        lead_id, state.value, basis.value if basis else "", source[:200], proof, at, purpose
+        lead_id,
+        state.value,
+        basis.value if basis else "",
+        source[:200],
+        proof,
+        at,
+        purpose,
+        text_version,
+        expires_at,
     )
     record_many(session, [fields])
 
@@ -85,6 +110,44 @@ def consent_states(
         for lead_id, state in rows:
             found.setdefault(lead_id, ConsentState(state))
     return found
+
+
+def newest(session: Session, lead_id: int, purpose: str = MARKETING) -> ConsentRow | None:
+    """The row that counts: the newest; of two at the same moment the withdrawal."""
+    row = session.scalar(
+        select(Consent)
+        .where(Consent.lead_id == lead_id, Consent.purpose == purpose)
+        .order_by(Consent.at.desc(), restrictive_first(), Consent.id.desc())
+        .limit(1)
+    )
+    if row is None:
+        return None
+    return ConsentRow(
+        ConsentState(row.state),
+        ConsentBasis(row.basis) if row.basis else None,
+        row.source,
+        row.proof,
+        row.text_version,
+        row.at,
+        row.expires_at,
+    )
+
+
+def withdraw(session: Session, lead_id: int, *, source: str, proof: str, at: datetime) -> None:
+    """Take marketing consent back, once. It counts over every row before it, also one that a clock dated
+    ahead. Call `lock_addresses` first."""
+    before = newest(session, lead_id)
+    if before is not None and before.state is ConsentState.WITHDRAWN:
+        return
+    record(
+        session,
+        lead_id,
+        state=ConsentState.WITHDRAWN,
+        basis=None,
+        source=source,
+        proof=proof,
+        at=max(at, before.at) if before else at,
+    )
 
 
 def suppress(
@@ -133,6 +196,23 @@ def suppress_many(session: Session, rows: Sequence[SuppressionRow]) -> None:
             for row in rows
         ],
     )
+
+
+# What somebody may take back by confirming with their own mailbox: they stopped it themselves, or a list
+# said so for them. A complaint, a bounce, an erasure and an operator's word are not theirs to lift by a
+# click: the first three would harm delivery or break a promise, the last has reasons that we don't know.
+LIFTED_BY_CONFIRMING = frozenset({SuppressionReason.UNSUBSCRIBE, SuppressionReason.DO_NOT_MAIL})
+
+
+def lift_by_confirming(session: Session, address_hash: str) -> bool:
+    """The address's owner has confirmed anew: True when nothing forbids mail to it any more."""
+    session.execute(
+        delete(Suppression).where(
+            Suppression.address_hash == address_hash,
+            Suppression.reason.in_([reason.value for reason in LIFTED_BY_CONFIRMING]),
+        )
+    )
+    return suppression(session, address_hash) is None
 
 
 def suppressed(session: Session, hashes: Sequence[str]) -> set[str]:
