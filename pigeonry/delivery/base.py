@@ -19,18 +19,35 @@ class Closing(Protocol):
 
 
 def make_sender(home: Home, env: Mapping[str, str] = os.environ) -> Sender:
-    """The sender that `sending.channel` names. Raises ConfigError for a missing secret."""
-    channel = home.settings.sending.channel
-    if channel == "file":
+    """The sender that `sending.channel` and `sending.fallback` name. Raises ConfigError for a missing
+    secret or key."""
+    sending = home.settings.sending
+    first = _channel(home, sending.channel, env)
+    if not sending.fallback:
+        return first
+    if sending.fallback == sending.channel:
+        raise ConfigError(
+            f"{sending.channel} cannot stand in for itself",
+            where="sending.fallback",
+            fix="name another channel, or leave it empty",
+        )
+    from pigeonry.delivery.failover import FailoverSender
+
+    return FailoverSender(first, _channel(home, sending.fallback, env))
+
+
+def _channel(home: Home, name: str, env: Mapping[str, str]) -> Sender:
+    if name == "file":
         from pigeonry.delivery.file import FileSender
 
         return FileSender(home.outbox)
-    if channel == "smtp":
+    if name == "smtp":
+        from pigeonry.delivery.dkim import load_signer
         from pigeonry.delivery.smtp import SmtpSender
 
         smtp = home.settings.smtp
         password = secret_text(home, "smtp_password", env) if smtp.username else ""
-        return SmtpSender(smtp, password)
+        return SmtpSender(smtp, password, signer=load_signer(home))
     from pigeonry.delivery.sendgrid import SendGridSender
 
     return SendGridSender(home.settings.sendgrid, secret_text(home, "sendgrid_key", env))

@@ -53,6 +53,14 @@ class SmtpSink:
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    pipelining: bool = False
+    servers: list[SMTP] = field(default_factory=list)
+
+    def hang_up(self) -> None:
+        """Close every connection, as a server does with idle ones."""
+        for server in self.servers:
+            if server.transport is not None:
+                server.loop.call_soon_threadsafe(server.transport.close)
 
     def what(self, address: str, stage: str) -> str:
         found = self.script.get(address) or self.script.get("*", "")
@@ -71,7 +79,11 @@ class SmtpSink:
     ) -> list[str]:
         session.host_name = hostname
         self.connections += 1
-        return responses
+        self.servers.append(server)
+        # aiosmtpd reads commands one by one, however they come.
+        return (
+            [*responses[:-1], "250-PIPELINING", *responses[-1:]] if self.pipelining else responses
+        )
 
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

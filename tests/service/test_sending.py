@@ -374,8 +374,13 @@ def smtp_sender(sink: SmtpSink) -> SmtpSender:
     from pigeonry.config import SmtpSettings
 
     return SmtpSender(
-        SmtpSettings(host="127.0.0.1", port=sink.port, security="none", timeout_seconds=5),
-        after_dot_seconds=5,
+        SmtpSettings(
+            host="127.0.0.1",
+            port=sink.port,
+            security="none",
+            timeout_seconds=5,
+            after_dot_seconds=5,
+        )
     )
 
 
@@ -388,7 +393,7 @@ def test_over_smtp_each_refusal_and_each_silence_ends_where_it_belongs(
             "lead1@example.com": "550 5.1.1 no such user",
             "lead2@example.com": "450 4.2.1 busy",
             "lead3@example.com": "drop",
-            "lead4@example.com": "data:554 5.7.1 spam",
+            "lead4@example.com": "data:554 5.6.0 cannot be read",
         }
         sender = smtp_sender(sink)
         report = send(world, home, sender, now=clock)
@@ -419,7 +424,7 @@ def test_over_sendgrid_an_error_of_theirs_is_unknown_and_an_event_settles_it(
         return 500 if number == 1 else 202
 
     with api_sink(answer) as sink:
-        sender = SendGridSender(SendgridSettings(host=sink.host), "k", timeout_seconds=5)
+        sender = SendGridSender(SendgridSettings(host=sink.host, timeout_seconds=5), "k")
         report = send(world, home, sender, now=clock, lanes=1)
         assert (report.sent, report.unknown) == (2, 1)
         silent = next(row for row in world.messages() if row.state == "unknown")
