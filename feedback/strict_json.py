@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 MAX_DEPTH = 32  # a provider's event is two levels deep
 _MAX_DIGITS = 400
 # An unterminated string swallows the rest, so that each character is looked at once.
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{},]', re.DOTALL)
+# What the fast reader would read otherwise than the strict one: numbers with an exponent, of 19 digits
+# and more, and minus zero; and a key whose colon does not follow at once, which would escape the count.
+_SLOW = re.compile(rb'[:\[,][ \t\r\n]*(?:-0|-?\d{19}|-?[\d.]+[eE])|"[ \t\r\n]+:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,9 @@ def elements(body: bytes) -> list[Element]:
     broken syntax are flaws of their own element as long as the brackets around it can be told.
     A body that is no JSON at all gives one element with a flaw.
     """
+    quick = _quick(body)
+    if quick is not None:
+        return [Element(position, item) for position, item in enumerate(quick)]
     text = _decode(body)
     if not text.strip():
         return [Element(0, None, "the body is empty")]
@@ -47,6 +55,50 @@ def elements(body: bytes) -> list[Element]:
         pass
     pieces = list(_split(text))
     return [_element(position, piece) for position, piece in enumerate(pieces)]
+
+
+def _quick(body: bytes) -> list[dict[str, Any]] | None:
+    """The elements of a body in which nothing can be amiss, at a fifth of the time; None: look closely.
+
+    orjson refuses what is no JSON, but keeps the last of two equal keys. Each key of the text ends in
+    `":`, so there are at least as many of these as keys were written. When the objects that were made
+    hold as many keys, no key was written twice.
+    """
+    if not body.startswith((b"[", b"{")) or _SLOW.search(body):
+        return None
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        return None
+    items = value if type(value) is list else [value]
+    keys = 0
+    for item in items:
+        if type(item) is not dict:
+            return None
+        keys += len(item)
+        for part in item.values():
+            if type(part) is dict or type(part) is list:
+                inner = _keys(part, 2)
+                if inner is None:
+                    return None
+                keys += inner
+    return items if keys == body.count(b'":') else None
+
+
+def _keys(value: Any, depth: int) -> int | None:
+    """How many keys the objects in a value hold; None when it is nested too deep."""
+    if depth > MAX_DEPTH:
+        return None
+    keys, parts = 0, value
+    if type(value) is dict:
+        keys, parts = len(value), value.values()
+    for part in parts:
+        if type(part) is dict or type(part) is list:
+            inner = _keys(part, depth + 1)
+            if inner is None:
+                return None
+            keys += inner
+    return keys
 
 
 def _whole(value: Any) -> list[Element]:
@@ -94,7 +146,7 @@ def _split(text: str) -> Iterator[str]:
     """Pieces of the outermost array, or lines, by counting brackets outside strings."""
     stripped = text.strip()
     if not stripped.startswith("["):
-        yield from (line for line in stripped.splitlines() if line.strip())
+        yield from (line for line in stripped.split("\n") if line.strip())
         return
     depth, start = 0, 1
     for token in _TOKENS.finditer(stripped):
@@ -118,6 +170,9 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _element(position: int, text: str) -> Element:
+    quick = _quick(text.strip().encode("utf-8", "surrogatepass"))
+    if quick is not None and len(quick) == 1 and text.lstrip().startswith("{"):
+        return Element(position, quick[0])
     try:
         return _checked(position, _parse(text))
     except RecursionError:

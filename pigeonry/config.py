@@ -103,6 +103,9 @@ class SendingSettings(_Section):
     quarantine_seconds: float = Field(
         1800.0, ge=0, description="how long an unknown hand-over may still be in flight"
     )
+    event_delay_seconds: float = Field(
+        900.0, ge=0, description="how late a provider's event may come; within the quarantine"
+    )
     max_attempts: int = Field(5, ge=1, description="tries after definite temporary refusals")
     per_second: float = Field(0.0, ge=0, description="cap on hand-overs; 0: none")
     frequency_cap: int = Field(0, ge=0, description="mails to one lead in 7 days; 0: no cap")
@@ -203,6 +206,9 @@ class LearningSettings(_Section):
     uniform_share: float = Field(0.1, ge=0, le=1, description="share that is always uniform")
     mature_hours: float = Field(24.0, ge=0, description="age at which half of all clicks are in")
     refit_after: int = Field(200, ge=1, description="new outcomes that make a refit worth it")
+    conversion_days: float = Field(
+        7.0, gt=0, description="a conversion counts for the last mail within so many days before it"
+    )
 
 
 class PrefectSettings(_Section):

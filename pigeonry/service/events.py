@@ -1,35 +1,48 @@
-"""Takes in what providers report: raw bytes first, understood afterwards, in batches that may run twice."""
+"""Takes in what comes back: raw bytes first, understood afterwards, in batches that may run twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
+from feedback.datacenters import NOWHERE, Networks, read_networks
 from feedback.events import (
     SENDGRID,
     EventError,
     ParsedEvents,
     Received,
+    Sighting,
     judged,
-    parse_sendgrid,
     status,
     suppression,
     withdraws_consent,
 )
 from feedback.own import OWN, parse_own
+from feedback.sendgrid_events import parse_sendgrid
 from pigeonry.config import Home, nearest
-from pigeonry.domain import ConsentState, Event, EventKind
-from pigeonry.domain.address import address_hash, canonical_email
+from pigeonry.domain import Event, EventKind
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import WrongUse
-from pigeonry.store import consents
+from pigeonry.service.matching import Match, match
+from pigeonry.store import consents, raw_events
 from pigeonry.store import events as store
-from pigeonry.store.events import EventTarget
+from pigeonry.store.consents import SuppressionRow
+from pigeonry.store.events import NewEvent
+from pigeonry.store.raw_events import RawBody
 from pigeonry.store.session import Database, Session
 
-_BATCH = 1000  # events in one transaction
+_BATCH = 2000  # events in one transaction
+_BODIES, _BYTES = (
+    50,
+    1 << 20,
+)  # what is read at once: bodies, and their bytes where it is more than one
 _ERRORS_KEPT = 100
+_PATIENCE = 600  # times that a drain waits for others who are at the same bodies, 50 ms each
 
 _PARSERS: Mapping[str, Callable[[bytes], ParsedEvents]] = {
     SENDGRID: parse_sendgrid,
@@ -77,7 +90,7 @@ def store_raw(
     """Keep a body before anybody understands it; returns its id. Verification comes before this."""
     _parser(source)
     with db.write() as session:
-        return store.add_raw(session, source=source, body=body, headers=headers or {}, at=now)
+        return raw_events.add(session, source=source, body=body, headers=headers or {}, at=now)
 
 
 def ingest_events(
@@ -89,22 +102,42 @@ def ingest_events(
     now: datetime,
     progress: Progress = silent,
 ) -> IngestReport:
-    """Store a body and apply it at once. The same body again finds only duplicates."""
-    return _drain(db, home, store_raw(db, body, source=source, now=now), now, progress)
+    """Store a body and apply it at once. The same body again finds only duplicates, also when the stored
+    one was removed for its age."""
+    raw_id = store_raw(db, body, source=source, now=now)
+    return _drain(db, home, [RawBody(raw_id, source, body, now)], now, progress, again=True)[0]
 
 
 def drain_events(
     db: Database, home: Home, *, now: datetime, progress: Progress = silent
 ) -> IngestReport:
-    """Apply every stored body that has not been applied yet, oldest first."""
+    """Apply every stored body that has not been applied yet, oldest first.
+
+    Several may do this at once: whoever finds bodies that another one has taken goes on somewhere else,
+    and at the end waits for the others.
+    """
     report = IngestReport()
-    while True:
+    skip = waits = 0
+    while waits <= _PATIENCE:
         with db.read() as session:
-            waiting = store.undrained(session)
-        if not waiting:
-            return report
-        for raw_id in waiting:
-            report += _drain(db, home, raw_id, now, progress)
+            waiting = raw_events.undrained(session, skip=skip, most=_BODIES, most_bytes=_BYTES)
+            bodies = raw_events.bodies(session, waiting)
+            left = raw_events.count_undrained(session) if skip or waits else 0
+        if not bodies and not skip:
+            break
+        found, taken = _drain(db, home, bodies, now, progress)
+        report += found
+        waits = 0 if taken else waits + 1
+        skip = 0 if taken else random.randrange(max(1, left))  # noqa: S311
+        if not taken:
+            time.sleep(0.05 * random.random())  # noqa: S311
+    return report
+
+
+def backlog(db: Database) -> int:
+    """How many stored bodies nobody has understood yet."""
+    with db.read() as session:
+        return raw_events.count_undrained(session)
 
 
 def _parser(source: str) -> Callable[[bytes], ParsedEvents]:
@@ -117,162 +150,227 @@ def _parser(source: str) -> Callable[[bytes], ParsedEvents]:
     return _PARSERS[source]
 
 
+class _Seen(NamedTuple):
+    """A sighting with the body that it stood in."""
+
+    raw_id: int
+    source: str
+    sighting: Sighting
+
+
 def _drain(
-    db: Database, home: Home, raw_id: int, now: datetime, progress: Progress
-) -> IngestReport:
-    with db.read() as session:
-        raw = store.raw(session, raw_id)
-    parsed = _parser(raw.source)(raw.body)
-    report = IngestReport(
-        received=len(parsed.errors),
-        rejected=len(parsed.errors),
-        errors=parsed.errors[:_ERRORS_KEPT],
+    db: Database,
+    home: Home,
+    bodies: Sequence[RawBody],
+    now: datetime,
+    progress: Progress,
+    *,
+    again: bool = False,
+) -> tuple[IngestReport, bool]:
+    """Apply these bodies; whether any of them was ours to apply. `again`: also what was applied before."""
+    seen: list[_Seen] = []
+    flaws: dict[int, list[EventError]] = {}
+    for raw in bodies:
+        parsed = _parser(raw.source)(raw.body)
+        flaws[raw.id] = list(parsed.errors)
+        seen += [_Seen(raw.id, raw.source, sighting) for sighting in parsed.received]
+    report = IngestReport()
+    taken = False
+    for start in range(0, max(1, len(seen)), _BATCH):
+        batch = seen[start : start + _BATCH]
+        last = start + _BATCH >= len(seen)
+        fresh, known = _read(db, batch, flaws)
+        suppressed = _suppress(db, home, [item for _, item in fresh], now)
+        with db.write() as session:
+            held = set(flaws) if again else raw_events.claim(session, sorted(flaws))
+            found = _apply(session, home, [pair for pair in fresh if pair[0] in held], flaws)
+            if last:
+                errors = {raw_id: _said(flaws[raw_id]) for raw_id in sorted(held)}
+                raw_events.mark_drained(session, errors, now)
+        taken = taken or bool(held)
+        duplicate = sum(count for raw_id, count in known.items() if raw_id in held)
+        report += found + IngestReport(duplicate=duplicate, suppressed=suppressed)
+        progress("events", min(start + _BATCH, len(seen)), len(seen))
+    wrong = [error for raw_id in sorted(held) for error in _in_order(flaws[raw_id])]
+    report += IngestReport(
+        received=report.applied + report.duplicate + len(wrong),
+        rejected=len(wrong),
+        errors=tuple(wrong[:_ERRORS_KEPT]),
     )
-    total = len(parsed.received)
-    for start in range(0, total, _BATCH):
-        batch = parsed.received[start : start + _BATCH]
-        suppressed = _suppress(db, home, batch, now)
-        report += _apply(db, raw_id, batch) + IngestReport(suppressed=suppressed)
-        progress("events", min(start + _BATCH, total), total)
-    lines = [f"element {error.position}: {error.reason}" for error in report.errors]
-    with db.write() as session:
-        store.mark_drained(session, raw_id, now, "\n".join(lines))
-    return report
+    return report, taken
 
 
-def _suppress(db: Database, home: Home, batch: Sequence[Received], now: datetime) -> int:
+def _in_order(errors: Iterable[EventError]) -> list[EventError]:
+    return sorted(errors, key=lambda error: error.position)
+
+
+def _said(errors: Sequence[EventError]) -> str:
+    kept = _in_order(errors)[:_ERRORS_KEPT]
+    return "\n".join(f"element {error.position}: {error.reason}" for error in kept)
+
+
+def _read(
+    db: Database, batch: Sequence[_Seen], flaws: Mapping[int, list[EventError]]
+) -> tuple[list[tuple[int, Received]], dict[int, int]]:
+    """Read what is new, each event once; how many copies of known ones each body held. What is no event
+    is added to `flaws`."""
+    with db.read() as session:
+        kinds = _known(session, ((seen.source, seen.sighting.event_id) for seen in batch))
+    fresh: list[tuple[int, Received]] = []
+    copies: dict[int, int] = {}
+    for raw_id, source, sighting in batch:
+        before = kinds.get((source, sighting.event_id))
+        if before is None:
+            try:
+                item = sighting.read()
+            except ValueError as error:
+                flaws[raw_id].append(EventError(sighting.position, str(error)))
+                continue
+            kinds[source, sighting.event_id] = sighting.kind
+            fresh.append((raw_id, item))
+        elif before is sighting.kind:
+            copies[raw_id] = copies.get(raw_id, 0) + 1
+        else:
+            flaws[raw_id].append(_two_meanings(sighting, before))
+    return fresh, copies
+
+
+def _two_meanings(sighting: Sighting, before: EventKind) -> EventError:
+    return EventError(
+        sighting.position,
+        f"event id {sighting.event_id!r} came before as {before}, now as {sighting.kind}",
+    )
+
+
+def _suppress(db: Database, home: Home, fresh: Sequence[Received], now: datetime) -> int:
     """Stops first, in a transaction of their own: a sender that asks a moment later must know.
 
     It locks people and the next one locks messages, never both, so that a sender that locks them in
     another order cannot deadlock with us. Returns how many new events stopped somebody.
     """
-    stops = {item.event.id: item for item in batch if suppression(item.event)}
+    stops = [item for item in fresh if suppression(item.event)]
     if not stops:
         return 0
-    key = home.secret("suppression.key")
     with db.write() as session:
-        known = _known(session, list(stops.values()))
-        by_key, by_provider = _targets(session, list(stops.values()), lock=False)
-        found: list[tuple[Event, str, EventTarget | None]] = []
-        for item in sorted(stops.values(), key=lambda item: item.event.id):
-            event = item.event
-            if event.id not in known:
-                target = by_key.get(event.send_key) or by_provider.get(event.provider_message_id)
-                hashed = target.address_hash if target else _hashed(item.address, key)
-                found.append((event, hashed, target))
-        consents.lock_addresses(session, sorted({hashed for _, hashed, _ in found if hashed}))
-        for event, hashed, target in found:
+        matches = match(session, home, stops)
+        hashes = sorted({digest for found in matches for digest in found.hashes})
+        consents.lock_addresses(session, hashes)
+        for item, found in zip(stops, matches, strict=True):
+            event, at = item.event, min(item.event.at, now)
             reason = suppression(event)
-            if reason is not None and hashed:
-                at = min(event.at, now)
-                consents.suppress(session, hashed, reason=reason, source=event.source, at=at)
-            if target and withdraws_consent(event):
-                consents.record(
+            assert reason is not None
+            rows = [
+                SuppressionRow(digest, reason, event.source, at) for digest in sorted(found.hashes)
+            ]
+            consents.suppress_many(session, rows)
+            if found.lead_id is not None and withdraws_consent(event):
+                consents.withdraw(
                     session,
-                    target.lead_id,
-                    state=ConsentState.WITHDRAWN,
-                    basis=None,
+                    found.lead_id,
                     source=event.source,
                     proof=f"{event.kind} event {event.id}",
-                    at=min(event.at, now),
+                    at=at,
                 )
-        return sum(1 for _, hashed, _ in found if hashed)
+    return sum(1 for found in matches if found.hashes)
 
 
-def _apply(db: Database, raw_id: int, batch: Sequence[Received]) -> IngestReport:
+def _apply(
+    session: Session,
+    home: Home,
+    fresh: Sequence[tuple[int, Received]],
+    flaws: Mapping[int, list[EventError]],
+) -> IngestReport:
     """Store new events with their messages and bring those messages' status up to date."""
-    with db.write() as session:
-        by_key, by_provider = _targets(session, batch, lock=True)
-        kinds = _known(session, batch)
-        new: list[tuple[Event, EventTarget | None]] = []
-        errors: list[EventError] = []
-        alerts: list[str] = []
-        duplicate = 0
-        for item in batch:
-            event = item.event
-            if event.id in kinds:
-                if kinds[event.id] is event.kind:
-                    duplicate += 1
-                else:
-                    before = kinds[event.id]
-                    errors.append(
-                        EventError(
-                            item.position,
-                            f"event id {event.id!r} came before as {before}, now as {event.kind}",
-                        )
-                    )
-                continue
-            kinds[event.id] = event.kind
-            new.append(
-                (event, by_key.get(event.send_key) or by_provider.get(event.provider_message_id))
-            )
-            if event.kind is EventKind.OTHER and event.reason.startswith("account_"):
-                alerts.append(f"the provider reports {event.reason}")
-        proven = _store(session, raw_id, new)
+    # Somebody else may have stored the same events since they were read.
+    kinds = _known(session, ((item.event.source, item.event.id) for _, item in fresh))
+    new: list[tuple[int, Received]] = []
+    duplicate = 0
+    for raw_id, item in fresh:
+        before = kinds.get((item.event.source, item.event.id))
+        if before is None:
+            new.append((raw_id, item))
+        elif before is item.kind:
+            duplicate += 1
+        else:
+            flaws[raw_id].append(_two_meanings(item, before))
+    matches = match(session, home, [item for _, item in new])
+    proven = _store(session, home, new, matches)
+    alerts = (
+        f"the provider reports {item.event.reason}"
+        for _, item in new
+        if item.kind is EventKind.OTHER and item.event.reason.startswith("account_")
+    )
     return IngestReport(
-        received=len(batch),
         duplicate=duplicate,
         applied=len(new),
-        rejected=len(errors),
-        errors=tuple(errors),
-        unmatched=sum(target is None for _, target in new),
+        unmatched=sum(found.message is None for found in matches),
         proven=proven,
         alerts=tuple(alerts),
     )
 
 
-def _store(session: Session, raw_id: int, new: Sequence[tuple[Event, EventTarget | None]]) -> int:
+def _store(
+    session: Session,
+    home: Home,
+    new: Sequence[tuple[int, Received]],
+    matches: Sequence[Match],
+) -> int:
     """Store new events, judged together with what is known of their messages; returns how many messages
     of unknown fate they prove to have left."""
-    targets = {target.message_id: target for _, target in new if target}
+    targets = store.targets(
+        session, (found.message.message_id for found in matches if found.message)
+    )
     stored = store.of_messages(session, sorted(targets))
-    arrived: dict[int, list[Event]] = {message_id: [] for message_id in targets}
-    rows: list[tuple[Event, int | None]] = []
-    for event, target in new:
-        if target is None:
-            rows.append((event, None))
+    datacenters = _datacenters(home)
+    rows: list[NewEvent] = []
+    arrived: dict[int, list[NewEvent]] = {message_id: [] for message_id in targets}
+    for (raw_id, item), found in zip(new, matches, strict=True):
+        message_id = found.message.message_id if found.message else None
+        row = NewEvent(item.event, raw_id, message_id, found.kept_hash)
+        # A message that was erased a moment ago is nobody's any more.
+        if message_id is not None and message_id in targets:
+            arrived[message_id].append(row)
         else:
-            arrived[target.message_id].append(event)
+            [alone] = judged([item.event], datacenters=datacenters)
+            rows.append(row._replace(event=alone, message_id=None))
     changed: list[Event] = []
     statuses: dict[int, EventKind] = {}
     proofs: dict[int, datetime] = {}
     for message_id, target in targets.items():
         before = stored[message_id]
-        after = judged([*before, *arrived[message_id]], accepted_at=target.accepted_at)
-        old = after[: len(before)]
-        changed += [a for a, b in zip(old, before, strict=True) if a.human != b.human]
-        rows += [(event, message_id) for event in after[len(before) :]]
+        after = judged(
+            [*before, *(row.event for row in arrived[message_id])],
+            accepted_at=target.accepted_at,
+            datacenters=datacenters,
+        )
+        changed += [a for a, b in zip(after, before, strict=False) if a is not b]
+        rows += [
+            row._replace(event=event)
+            for row, event in zip(arrived[message_id], after[len(before) :], strict=True)
+        ]
         strongest = status(after)
         if strongest is not None:
             if strongest.value != target.status:
                 statuses[message_id] = strongest
             if target.unproven:
                 proofs[message_id] = min(e.at for e in after if e.kind is not EventKind.OTHER)
-    store.add(session, raw_id, rows)
+    store.add(session, rows)
     store.set_human(session, changed)
     store.set_status(session, statuses)
     return store.prove_accepted(session, proofs)
 
 
-def _known(session: Session, batch: Sequence[Received]) -> dict[str, EventKind]:
-    source = batch[0].event.source
-    return store.known(session, source, [item.event.id for item in batch])
+def _known(session: Session, ids: Iterable[tuple[str, str]]) -> dict[tuple[str, str], EventKind]:
+    by_source: dict[str, list[str]] = {}
+    for source, event_id in ids:
+        by_source.setdefault(source, []).append(event_id)
+    return {
+        (source, event_id): kind
+        for source, wanted in by_source.items()
+        for event_id, kind in store.known(session, source, wanted).items()
+    }
 
 
-def _targets(
-    session: Session, batch: Sequence[Received], *, lock: bool
-) -> tuple[dict[str, EventTarget], dict[str, EventTarget]]:
-    return store.targets(
-        session,
-        (item.event.send_key for item in batch),
-        (item.event.provider_message_id for item in batch),
-        lock=lock,
-    )
-
-
-def _hashed(address: str, key: bytes) -> str:
-    """The keyed hash of an address of nobody we know, or "" when it is no address."""
-    try:
-        return address_hash(canonical_email(address), key)
-    except ValueError:
-        return ""
+def _datacenters(home: Home) -> Networks:
+    path = home.settings.tracking.datacenters
+    return read_networks(home.path / Path(path).expanduser()) if path else NOWHERE

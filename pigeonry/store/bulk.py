@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import JSON, ColumnElement, String, any_, func, insert, literal, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from pigeonry.store.base import Base, UtcDateTime
@@ -62,6 +62,13 @@ def among(session: Session, column: Any, values: Sequence[str]) -> ColumnElement
         return cast("ColumnElement[bool]", column == any_(literal(list(values), ARRAY(String))))
     each = func.json_each(_dumps(list(values))).table_valued("value")
     return cast("ColumnElement[bool]", column.in_(select(each.c.value)))
+
+
+def insert_ignoring(session: Session, table: type[Base]) -> Any:
+    """INSERT that leaves a row alone that breaks a unique constraint (both dialects spell it alike)."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 @lru_cache(64)

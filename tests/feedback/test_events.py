@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from feedback.events import (
     judged,
-    parse_sendgrid,
     status,
     suppression,
     withdraws_consent,
 )
+from feedback.sendgrid_events import parse_sendgrid
 from pigeonry.domain import Event, EventKind, SuppressionReason
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -32,9 +32,9 @@ def element(event: str = "delivered", **more: Any) -> dict[str, Any]:
 
 
 def one(raw: dict[str, Any]) -> Event:
-    parsed = parse_sendgrid(json.dumps([raw]).encode())
-    assert not parsed.errors
-    return parsed.received[0].event
+    [received], errors = parse_sendgrid(json.dumps([raw]).encode()).read()
+    assert not errors
+    return received.event
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_array_lines_and_a_single_object_are_read(shape: str) -> None:
         "lines": "\n".join(map(json.dumps, raws)) + "\n",
         "object": json.dumps(raws[0]),
     }[shape]
-    assert [r.event.id for r in parse_sendgrid(body.encode()).received] == (
+    assert [seen.event_id for seen in parse_sendgrid(body.encode()).received] == (
         ["1"] if shape == "object" else ["1", "2"]
     )
 
@@ -128,9 +128,9 @@ def test_without_an_id_the_canonical_event_is_hashed() -> None:
 def test_one_bad_element_spoils_only_itself(bad: str) -> None:
     good = [json.dumps(element(sg_event_id=str(n))) for n in range(4)]
     body = "[" + ",".join([*good[:2], bad, *good[2:]]) + "]"
-    parsed = parse_sendgrid(body.encode())
-    assert [r.event.id for r in parsed.received] == ["0", "1", "2", "3"]
-    assert [error.position for error in parsed.errors] == [2]
+    received, errors = parse_sendgrid(body.encode()).read()
+    assert [item.event.id for item in received] == ["0", "1", "2", "3"]
+    assert [error.position for error in errors] == [2]
 
 
 def test_a_key_twice_with_the_same_value_is_no_flaw() -> None:
@@ -173,8 +173,8 @@ FIELDS = st.sampled_from(["event", "timestamp", "sg_event_id", "email", "url", "
 
 @given(st.lists(JSON | st.dictionaries(FIELDS, JSON | st.just("open")), max_size=6))
 def test_every_element_becomes_an_event_or_an_error(raws: list[Any]) -> None:
-    parsed = parse_sendgrid(json.dumps(raws).encode())
-    assert len(parsed.received) + len(parsed.errors) == len(raws)
+    received, errors = parse_sendgrid(json.dumps(raws).encode()).read()
+    assert len(received) + len(errors) == len(raws)
 
 
 @given(st.binary(max_size=200))
