@@ -146,22 +146,47 @@ def export(output: Output, email: str) -> None:
 @leads.command()
 @click.argument("email")
 @command_body
-def erase(output: Output, email: str) -> None:
-    """Erase a person for good. A keyed hash of the address stays, so that nobody writes to it again."""
+def erase(output: Output, email: str) -> int:
+    """Erase a person for good: rows, vectors, mails, reports, logs, Prefect's records.
+
+    A keyed hash of the address stays, so that nobody writes to it again. Exit code 1 when something could
+    not be done now: run it again.
+    """
     from pigeonry.service.people import erase_person
 
     home, database = output.open()
     report = erase_person(database, home, email, now=datetime.now(UTC))
-    if report.found:
-        output.say(
-            f"erased: the lead, {report.consents} consents, {report.assignments} assignments, "
-            f"{report.messages} messages, {report.events} events, {report.vectors} vectors, "
-            f"{report.files} files"
-        )
-    else:
-        output.say("nothing was stored about this address")
+    rows = ", ".join(f"{number:,} {table}" for table, number in sorted(report.rows.items()))
+    output.say(f"erased: {rows}" if report.found else "no lead had this address")
+    struck = sum(report.struck.values()) + report.prefect
+    if struck:
+        output.say(f"struck out of {struck:,} records of other kinds")
+    for path in report.deleted[:_SHOWN]:
+        output.say(f"deleted {path}")
+    if len(report.deleted) > _SHOWN:
+        output.say(f"and {len(report.deleted) - _SHOWN:,} more files")
+    for path in report.changed:
+        output.say(f"struck out of {path}")
+    for path in report.left:
+        output.say(f"still shows the person, and is yours to delete: {path}")
+    for note in report.notes:
+        output.say(f"not done: {note}")
     output.say("a keyed hash of the address stays, so that an import cannot bring it back")
-    output.result({"erased": report.found, **report.counts()})
+    output.result(
+        {
+            "erased": report.found,
+            "rows": report.rows,
+            "struck": report.struck,
+            "deleted": report.deleted,
+            "changed": report.changed,
+            "left": report.left,
+            "files": report.files,
+            "prefect": report.prefect,
+            "notes": report.notes,
+            "seconds": round(report.seconds, 3),
+        }
+    )
+    return 1 if report.notes else 0
 
 
 def _say(output: Output, report: ImportReport) -> None:

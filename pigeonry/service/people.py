@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from pigeonry.config import Home
 from pigeonry.domain import ConsentState, Lead, SuppressionReason
 from pigeonry.domain.address import address_hash, canonical_email
 from pigeonry.errors import BadInput, NotFound
-from pigeonry.store import consents, leads, people
-from pigeonry.store.people import Erased
+from pigeonry.service import erased_files, erasure_journal, prefect_records
+from pigeonry.store import consents, erasing, leads, people
+from pigeonry.store.consents import SuppressionRow
 from pigeonry.store.session import Database
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """A lead with what decides whether it may be mailed."""
 
@@ -28,6 +28,27 @@ class Person:
     @property
     def mailable(self) -> bool:
         return self.consent is ConsentState.GRANTED and self.suppressed is None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What went. `rows` and `struck` count by table; of struck rows only what spoke of the person went.
+    `deleted` and `changed` are files below the home; `left` files are the marketer's own and still show
+    the person. `notes` say what could not be done now."""
+
+    found: bool
+    rows: dict[str, int] = field(default_factory=dict)
+    struck: dict[str, int] = field(default_factory=dict)
+    deleted: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    prefect: int = 0
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def files(self) -> int:
+        return len(self.deleted) + len(self.changed)
 
 
 def show_person(db: Database, home: Home, email: str) -> Person:
@@ -48,7 +69,7 @@ def show_person(db: Database, home: Home, email: str) -> Person:
 
 
 def export_person(db: Database, home: Home, email: str) -> dict[str, Any]:
-    """All that is stored about the person (GDPR article 15), by table.
+    """All that is stored about the person (GDPR articles 15 and 20), by table.
 
     Raises NotFound when nothing is stored, not even a suppression.
     """
@@ -56,51 +77,70 @@ def export_person(db: Database, home: Home, email: str) -> dict[str, Any]:
     digest = address_hash(address, home.secret("suppression.key"))
     with db.read() as session:
         found = people.dossier(session, address, digest)
-    if found["lead"] is None and found["suppression"] is None:
+    if not any(found.values()):
         raise NotFound("nothing is stored about this address", where=address)
     return {"email": address, **found}
 
 
 def erase_person(db: Database, home: Home, email: str, *, now: datetime) -> Erased:
-    """Erase the person (GDPR article 17): rows, mail files, rows in error files of imports. The keyed
-    hash of the address stays in suppression as an erasure. Safe to run again."""
+    """Erase the person (GDPR article 17): rows, vectors, mails, reports, logs, Prefect's records.
+
+    The keyed hash of the address stays: in suppression as an erasure, and in `erasures.log`. The order is
+    such that no mail starts meanwhile and that a crash loses nothing: run it again. Out of reach are
+    backups, and of Postgres its replicas and archived logs.
+    """
+    began = time.monotonic()
     address = _address(email)
     digest = address_hash(address, home.secret("suppression.key"))
+    erasure_journal.note(home, digest, now=now)
     with db.write() as session:
-        erased = people.erase(session, address)
         consents.suppress(
             session, digest, reason=SuppressionReason.ERASURE, source="erased on request", at=now
         )
-    people.forget_log(db)
-    files = sum(_remove(home.outbox, key) for key in erased.send_keys)
-    for report in sorted(home.reports.glob("import-*-errors.csv")):
-        files += _strike(report, address)
-    return dataclasses.replace(erased, files=files)
+    with db.read() as session:
+        person = erasing.subject(session, address, digest)
+        raw_ids = erasing.raw_with(session, person)
+    files = erased_files.erase_traces(home, person)
+    mails = erased_files.erase_mails(home, person)
+    with db.write() as session:
+        consents.lock_addresses(session, [digest])
+        gone = erasing.erase(session, person, raw_ids, at=now)
+    late = erased_files.erase_mails(home, person)  # of a hand-over that was under way
+    prefect, trouble = prefect_records.erase_records(home, person.traces)
+    notes = (trouble, erasing.clean_pages(db, address))
+    return Erased(
+        found=person.lead_id is not None,
+        rows=gone.rows,
+        struck=gone.struck,
+        deleted=(*mails.deleted, *late.deleted, *files.deleted),
+        changed=tuple(files.struck),
+        left=tuple(files.left),
+        prefect=prefect,
+        notes=tuple(note for note in notes if note),
+        seconds=time.monotonic() - began,
+    )
 
 
-def _remove(outbox: Path, send_key: str) -> int:
-    found = [path for path in outbox.rglob(f"*{send_key}*") if path.is_file()]
-    for path in found:
-        path.unlink()
-    return len(found)
-
-
-def _strike(report: Path, address: str) -> int:
-    """Take the rows that hold the address out of an error file; 1 when there were any."""
-    with report.open(encoding="utf-8-sig", newline="") as file:
-        if not any(address in line.lower() for line in file):
-            return 0
-    part = report.with_suffix(".part")
-    with (
-        report.open(encoding="utf-8-sig", newline="") as file,
-        part.open("w", encoding="utf-8-sig", newline="") as out,
-    ):
-        writer = csv.writer(out)
-        for row in csv.reader(file):
-            if not any(address in cell.lower() for cell in row):
-                writer.writerow(row)
-    part.replace(report)
-    return 1
+def replay_erasures(db: Database, home: Home, *, now: datetime) -> int:
+    """Erase again whoever a backup brought back; returns how many leads. Call it after a restore, before
+    anything is sent or shown: at `hold confirm`."""
+    with db.read() as session:
+        known = erasure_journal.noted(home) | consents.with_reason(
+            session, SuppressionReason.ERASURE
+        )
+        back = leads.by_hashes(session, sorted(known))
+        missing = known - consents.with_reason(session, SuppressionReason.ERASURE)
+    with db.write() as session:
+        consents.suppress_many(
+            session,
+            [
+                SuppressionRow(digest, SuppressionReason.ERASURE, "erased before a restore", now)
+                for digest in sorted(missing)
+            ],
+        )
+    for lead in back:
+        erase_person(db, home, lead.email, now=now)
+    return len(back)
 
 
 def _address(email: str) -> str:

@@ -230,6 +230,13 @@ def reasons(session: Session, hashes: Sequence[str]) -> dict[str, SuppressionRea
     return {digest: SuppressionReason(reason) for digest, reason in rows}
 
 
+def with_reason(session: Session, reason: SuppressionReason) -> set[str]:
+    """Every address hash that is suppressed for this reason."""
+    return set(
+        session.scalars(select(Suppression.address_hash).where(Suppression.reason == reason.value))
+    )
+
+
 def suppression(session: Session, address_hash: str) -> SuppressionRow | None:
     row = session.get(Suppression, address_hash)
     if row is None:

@@ -26,10 +26,11 @@ from pigeonry.domain import ConsentState, Language
 from pigeonry.domain import Lead as DomainLead
 from pigeonry.errors import NotFound
 from pigeonry.store.bulk import add_rows, among
-from pigeonry.store.models import Consent, Lead, Suppression
+from pigeonry.store.models import Consent, Job, Lead, Suppression
 from pigeonry.store.session import Session
 
 _CHUNK = 5000  # values of one IN list; SQLite takes at most 32,766 parameters
+ERASURE = "erasure"  # kind of the job that says which lead was erased
 _MERGE_LOCK = 7_305_804_402  # any constant: Postgres' advisory lock of those who add leads
 
 
@@ -84,6 +85,12 @@ def by_ids(session: Session, ids: Sequence[int]) -> list[DomainLead]:
         rows = session.scalars(select(Lead).where(Lead.id.in_(part)).order_by(Lead.id))
         found += [_lead(row) for row in rows]
     return found
+
+
+def by_hashes(session: Session, hashes: Sequence[str]) -> list[DomainLead]:
+    """The leads of these address hashes."""
+    query = select(Lead).where(among(session, Lead.address_hash, hashes)).order_by(Lead.id)
+    return [_lead(row) for row in session.scalars(query)]
 
 
 def iterate(session: Session, *, after_id: int = 0, limit: int = 1000) -> list[DomainLead]:
@@ -198,7 +205,13 @@ def _new_ids(session: Session, number: int) -> list[int]:
         sequence = "pg_get_serial_sequence('lead', 'id')"
         query = text(f"SELECT nextval({sequence}) FROM generate_series(1, :n)")  # noqa: S608
         return list(session.scalars(query, {"n": number}))
-    first = (session.scalar(select(func.max(Lead.id))) or 0) + 1
+    # SQLite would give the number of an erased lead to the next one, and old links would speak of it.
+    erased = func.max(Job.payload["lead_id"].as_integer())
+    highest = (
+        session.scalar(select(func.max(Lead.id))) or 0,
+        session.scalar(select(erased).where(Job.kind == ERASURE)) or 0,
+    )
+    first = max(highest) + 1
     return list(range(first, first + number))
 
 

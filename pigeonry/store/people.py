@@ -1,135 +1,160 @@
-"""Everything that is stored about one person, to hand it over or to take it away."""
+"""Where a person may stand in the database, and everything that is stored about one, to hand it over.
+
+A new table has to be entered in `PLACES`; a test walks the schema.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import DeclarativeBase
 
+from pigeonry.domain.traces import Traces
+from pigeonry.store import bodies
 from pigeonry.store.models import (
     Assignment,
+    Campaign,
     Consent,
+    ConsentText,
     Event,
+    Job,
     Lead,
     LeadVector,
     Message,
     MessageAttempt,
+    Preference,
     RawEvent,
     SegmentMember,
     Suppression,
     Variant,
 )
-from pigeonry.store.session import Database, Session
+from pigeonry.store.session import Session
 
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """How many rows went. `send_keys` name the files that a file channel may have written."""
-
-    found: bool
-    consents: int = 0
-    assignments: int = 0
-    messages: int = 0
-    events: int = 0
-    vectors: int = 0
-    files: int = 0
-    send_keys: tuple[str, ...] = ()
-
-    def counts(self) -> dict[str, int]:
-        names = ("consents", "assignments", "messages", "events", "vectors", "files")
-        return {name: getattr(self, name) for name in names}
+# table -> what of a person stands there. "" means: nothing, by what the table is for.
+PLACES = {
+    "lead": "name, address, company, phone, language, place, time zone, columns of imports",
+    "consent": "what was agreed or taken back, its source and proof",
+    "preference": "pauses, mails a week, topics",
+    "suppression": "a keyed hash of the address, and why it is never written to",
+    "lead_vector": "a profile as numbers, computed from columns without names or addresses",
+    "segment_member": "the segment that a lead belongs to",
+    "assignment": "the lots drawn in campaigns",
+    "message": "mails planned and sent, with their state",
+    "message_attempt": "each hand-over of a mail, and what the channel said",
+    "event": "deliveries, opens, clicks, replies, conversions, stops; with address of the computer",
+    "raw_event": "reports of providers and mails that came in, as they came",
+    "job": "requests to be written to, with the network they came from; erasures by lead number",
+    "import_run": "names of imported files",
+    "llm_call": "proposals of models; requests hold no person, and are searched all the same",
+    "completion_cache": "answers of models; as above",
+    "check_result": "what was wrong with proposals; as above",
+    "consent_text": "",
+    "segment": "",
+    "brief_version": "",
+    "prompt_version": "",
+    "campaign": "",
+    "experiment": "",
+    "variant": "",
+    "mail_link": "",
+    "send_count": "",
+    "posterior": "",
+    "engagement_model": "",
+    "instance": "",
+    "hold": "",
+    "operator": "",  # people who run this, not people who are written to
+    "api_token": "",
+    "audit": "",
+}
 
 
 def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
-    """All rows about a canonical address by table; an empty `lead` when there is none."""
+    """All rows about a canonical address by table; `lead` is None when there is none."""
     lead = session.scalar(select(Lead).where(Lead.email == email))
-    suppression = session.get(Suppression, address_hash)
+    stopped = session.get(Suppression, address_hash)
+    ids = (
+        list(session.scalars(select(Message.id).where(Message.lead_id == lead.id))) if lead else []
+    )
+    events = list(session.scalars(select(Event).where(_his(ids, address_hash)).order_by(Event.at)))
     found: dict[str, Any] = {
         "lead": _plain(lead) if lead else None,
-        "suppression": _plain(suppression) if suppression else None,
+        "suppression": _plain(stopped) if stopped else None,
+        "event": [_plain(row) for row in events],
+        "raw_event": [
+            {"id": row.id, "source": row.source, "received_at": row.received_at.isoformat()}
+            | {"about": said}
+            for row in raw_of(session, [event.raw_event_id for event in events])
+            if (said := bodies.about(row.source, row.body, Traces((email,)).within))
+        ],
     }
     if lead is None:
         return found
-    messages = list(session.scalars(select(Message).where(Message.lead_id == lead.id)))
-    ids = [message.id for message in messages]
-    written = select(Variant.id, Variant.subject).where(
-        Variant.id.in_([message.variant_id for message in messages])
-    )
-    subjects: dict[int, str] = {row.id: row.subject for row in session.execute(written)}
     return found | {
-        "consents": _rows(session, select(Consent).where(Consent.lead_id == lead.id)),
-        "segment": _rows(session, select(SegmentMember).where(SegmentMember.lead_id == lead.id)),
-        "assignments": _rows(session, select(Assignment).where(Assignment.lead_id == lead.id)),
-        "messages": [
-            _plain(message) | {"subject": subjects.get(message.variant_id, "")}
-            for message in messages
+        "consent": _consents(session, lead.id),
+        "preference": _rows(session, select(Preference).where(Preference.lead_id == lead.id)),
+        "segment_member": _rows(
+            session, select(SegmentMember).where(SegmentMember.lead_id == lead.id)
+        ),
+        "lead_vector": [
+            {"embedder": row.embedder, "vector": _floats(row.vector)}
+            for row in session.scalars(
+                select(LeadVector).where(LeadVector.content_hash == lead.content_hash)
+            )
         ],
-        "attempts": _rows(
+        "assignment": _rows(session, select(Assignment).where(Assignment.lead_id == lead.id)),
+        "message": _messages(session, lead.id),
+        "message_attempt": _rows(
             session, select(MessageAttempt).where(MessageAttempt.message_id.in_(ids))
         ),
-        "events": _rows(session, select(Event).where(Event.message_id.in_(ids))),
+        "job": _rows(session, select(Job).where(jobs_of(lead.id))),
     }
 
 
-def erase(session: Session, email: str) -> Erased:
-    """Delete the lead and all that hangs on it; vectors that nobody else shares; the address inside
-    stored provider reports. Suppression is the caller's."""
-    lead = session.scalar(select(Lead).where(Lead.email == email))
-    if lead is None:
-        return Erased(found=False)
-    keys = tuple(session.scalars(select(Message.send_key).where(Message.lead_id == lead.id)))
-    messages = select(Message.id).where(Message.lead_id == lead.id).scalar_subquery()
-    raw = session.scalars(
-        select(RawEvent).where(
-            RawEvent.id.in_(select(Event.raw_event_id).where(Event.message_id.in_(messages)))
-        )
+def jobs_of(lead_id: int) -> ColumnElement[bool]:
+    """Requests to be written to, and the note that the lead was erased."""
+    found: ColumnElement[bool] = Job.payload["lead_id"].as_integer() == lead_id
+    return found
+
+
+def raw_of(session: Session, ids: list[int | None]) -> Iterator[RawEvent]:
+    """Bodies by id, one after the other: they may be large."""
+    for raw_id in sorted({raw_id for raw_id in ids if raw_id is not None}):
+        row = session.get(RawEvent, raw_id)
+        if row is not None:
+            yield row
+
+
+def _his(message_ids: list[int], address_hash: str) -> ColumnElement[bool]:
+    return or_(Event.message_id.in_(message_ids), Event.address_hash == address_hash)
+
+
+def _consents(session: Session, lead_id: int) -> list[dict[str, Any]]:
+    """With the words that were agreed to, where they are known."""
+    rows = session.scalars(
+        select(Consent).where(Consent.lead_id == lead_id).order_by(Consent.at, Consent.id)
     )
-    for report in raw:
-        # Its hash stays, so that the same report is still recognised when it comes again.
-        report.body = _without(report.body, email)
-    events = _deleted(session, Event, Event.message_id.in_(messages))
-    session.execute(delete(MessageAttempt).where(MessageAttempt.message_id.in_(messages)))
-    gone = {
-        "assignments": _deleted(session, Assignment, Assignment.lead_id == lead.id),
-        "messages": _deleted(session, Message, Message.lead_id == lead.id),
-        "consents": _deleted(session, Consent, Consent.lead_id == lead.id),
-    }
-    session.execute(delete(SegmentMember).where(SegmentMember.lead_id == lead.id))
-    content = lead.content_hash
-    session.delete(lead)
-    session.flush()
-    vectors = 0
-    if content is not None:
-        shared = session.scalar(
-            select(func.count()).select_from(Lead).where(Lead.content_hash == content)
-        )
-        if not shared:
-            vectors = _deleted(session, LeadVector, LeadVector.content_hash == content)
-    return Erased(found=True, events=events, vectors=vectors, send_keys=keys, **gone)
+    texts = {row.version: row.text for row in session.scalars(select(ConsentText))}
+    return [_plain(row) | {"text": texts.get(row.text_version, "")} for row in rows]
 
 
-def forget_log(database: Database) -> None:
-    """SQLite's write-ahead log still holds the rows as they were: fold it in and empty it. Pages that
-    were freed are overwritten by `secure_delete`."""
-    if database.dialect == "sqlite":
-        with database.engine.connect() as connection:
-            cursor = connection.connection.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            cursor.close()
+def _messages(session: Session, lead_id: int) -> list[dict[str, Any]]:
+    rows = session.execute(
+        select(Message, Variant.subject, Campaign.name)
+        .join(Variant, Variant.id == Message.variant_id)
+        .join(Campaign, Campaign.id == Message.campaign_id)
+        .where(Message.lead_id == lead_id)
+        .order_by(Message.id)
+    )
+    return [
+        _plain(message) | {"subject": subject, "campaign": name} for message, subject, name in rows
+    ]
 
 
-def _without(body: bytes, email: str) -> bytes:
-    """The report without the address, whatever its case."""
-    return re.sub(re.escape(email.encode()), b"erased@invalid", body, flags=re.IGNORECASE)
-
-
-def _deleted(session: Session, table: type[DeclarativeBase], condition: Any) -> int:
-    found = session.execute(delete(table).where(condition))
-    return int(getattr(found, "rowcount", 0))
+def _floats(vector: bytes) -> list[float]:
+    return [round(number, 6) for number in struct.unpack(f"<{len(vector) // 4}f", vector)]
 
 
 def _rows(session: Session, query: Any) -> list[dict[str, Any]]:

@@ -130,10 +130,11 @@ def test_an_export_holds_all_that_is_stored_about_the_person_and_nothing_of_othe
     mailed(database, home)
     found = export_person(database, home, "ana@example.com")
     assert found["lead"]["first_name"] == "Ana"
-    assert found["consents"][0]["source"] == "form"
-    assert found["messages"][0]["subject"] == "Salut"
-    assert found["events"][0]["ip"] == "10.0.0.1"
-    assert len(found["attempts"]) == len(found["assignments"]) == 1
+    assert found["consent"][0]["source"] == "form"
+    assert found["message"][0]["subject"] == "Salut"
+    assert found["event"][0]["ip"] == "10.0.0.1"
+    assert found["raw_event"][0]["about"] == [{"email": "ANA@example.com"}]
+    assert len(found["message_attempt"]) == len(found["assignment"]) == 1
     assert "ion@" not in str(found)
 
 
@@ -144,9 +145,13 @@ def test_an_erased_person_is_gone_everywhere_but_the_keyed_hash(
     mailed(any_database, home)
     report = erase_person(any_database, home, "Ana@example.com", now=NOW)
     assert report.found
-    assert report.counts() == {
-        "consents": 1, "assignments": 1, "messages": 1, "events": 1, "vectors": 1, "files": 2,
+    assert report.rows == {
+        "lead": 1, "consent": 1, "assignment": 1, "message": 1, "message_attempt": 1, "event": 1,
+        "lead_vector": 1,
     }  # fmt: skip
+    assert report.struck == {"raw_event": 1}
+    assert report.files == 2
+    assert report.left == ("leads.csv",)
     with any_database.read() as session:
         assert leads.by_email(session, "ana@example.com") is None
         for table in (Consent, Assignment, Message, MessageAttempt, Event, LeadVector):
