@@ -35,7 +35,7 @@ class OptInLinks:
         return tokens.spell(body + self._tag(key_id, body, send_key))
 
     def url(self, request_id: int, send_key: str) -> str:
-        return f"{self.base_url.rstrip('/')}/confirm/{self.token(request_id, send_key)}"
+        return f"{self.base_url.rstrip('/')}/c/{self.token(request_id, send_key)}"
 
     def request_id(self, token: str) -> int | None:
         """Which request a token claims to be for. Nothing is proven before `proves`."""

@@ -88,7 +88,7 @@ def test_the_mail_is_written_in_the_persons_language_and_its_link_confirms(
     assert plain is not None
     assert html is not None
     assert "<noutăți>" not in html.get_content()
-    link = re.search(r"http://127\.0\.0\.1:8080/confirm/(\w+)", plain.get_content())
+    link = re.search(r"http://127\.0\.0\.1:8080/c/(\w+)", plain.get_content())
     assert link is not None
     assert link[0] in html.get_content()
     assert subscriptions.confirm_opt_in(

@@ -1,0 +1,1 @@
+"""Pages and pictures for whoever got a mail: one module a door."""
