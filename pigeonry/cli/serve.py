@@ -1,4 +1,5 @@
-"""`pigeonry serve`: the Prefect server, the deployments and a worker, as one thing that starts and stops."""
+"""`pigeonry serve`: the Prefect server, the deployments, a worker and the web app, as one thing that starts
+and stops."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from pigeonry.errors import BadInput, OutsideFailure
 
 if TYPE_CHECKING:
     from pigeonry.config import Home
+    from pigeonry.store.session import Database
 
 START_SECONDS = 180  # the first start of a home migrates Prefect's database
 STOP_SECONDS = 8  # a Prefect worker outlives the first SIGTERM until its runs have ended
@@ -33,17 +35,19 @@ POOL = "pigeonry"  # as in prefect.yaml
 @click.command()
 @click.option(
     "--only",
-    type=click.Choice(["server", "worker"]),
-    help="Just this part, e.g. more workers beside one server.",
+    type=click.Choice(["server", "worker", "web"]),
+    help="Just this part, e.g. more workers beside one server, or the web app alone.",
 )
 @command_body
 def serve(output: Output, only: str | None) -> int:
-    """Run the Prefect server and a worker in one command, until Ctrl-C or SIGTERM.
+    """Run the Prefect server, a worker and the web app in one command, until Ctrl-C or SIGTERM.
 
-    Deploys what prefect.yaml names. Every file of Prefect's stays in the home folder. Prefect's pages call
+    The web app answers links in mails, webhooks and sign-ups, and needs none of the others. Deploys what prefect.yaml names. Every file of Prefect's stays in the home folder. Prefect's pages call
     a host of Amplitude from the browser even with analytics off; they work without it.
     """
     home, db = output.open()  # a home that cannot be used is said before anything starts
+    if only == "web":
+        return _web(output, home, db)
     db.dispose()
     root = _checkout()
     env = _environment(home, root)
@@ -65,13 +69,41 @@ def serve(output: Output, only: str | None) -> int:
                 ["worker", "start", "--pool", POOL, "--type", "process", "--name", name], env, root
             )
             output.say(f"worker    {name}, pool {POOL}")
+        if only is None and not stop.asked:
+            web = home.settings.web
+            parts["web"] = _start_module(
+                ["pigeonry", "--home", str(home.path), "--json", "serve", "--only", "web"],
+                env,
+                root,
+            )
+            output.say(f"web       http://{web.host}:{web.port}")
         output.say(f"home      {home.path}")
         output.say("Ctrl-C stops it")
-        output.result({"prefect": api, "home": home.path, "parts": list(parts)})
+        url = f"http://{home.settings.web.host}:{home.settings.web.port}" if "web" in parts else ""
+        output.result({"prefect": api, "web": url, "home": home.path, "parts": list(parts)})
         sys.stdout.flush()
         _watch(parts, stop)
     finally:
         _stop_all(parts)
+    output.say("stopped")
+    return 0
+
+
+def _web(output: Output, home: Home, db: Database) -> int:
+    """The web app in this process."""
+    from pigeonry.web.server import listen, run
+
+    web = home.settings.web
+    _Stop()  # the server listens to these signals itself and hands them on when it has ended
+    with listen(web.host, web.port) as socket:
+        host, port = socket.getsockname()[:2]
+        output.say(f"web       http://{host}:{port}")
+        output.say(f"home      {home.path}")
+        output.say("Ctrl-C stops it")
+        output.result({"web": f"http://{host}:{port}", "home": home.path, "parts": ["web"]})
+        sys.stdout.flush()
+        run(home, db, socket)
+    db.dispose()
     output.say("stopped")
     return 0
 
@@ -116,10 +148,16 @@ def _environment(home: Home, root: Path) -> dict[str, str]:
 
 
 def _start(arguments: Sequence[str], env: Mapping[str, str], root: Path) -> subprocess.Popen[bytes]:
+    return _start_module(["prefect", *arguments], env, root)
+
+
+def _start_module(
+    arguments: Sequence[str], env: Mapping[str, str], root: Path
+) -> subprocess.Popen[bytes]:
     """Each part has a session of its own: the terminal's Ctrl-C reaches us alone, and we stop the parts
     in their order."""
     return subprocess.Popen(
-        [sys.executable, "-m", "prefect", *arguments],
+        [sys.executable, "-m", *arguments],
         env=dict(env),
         cwd=root,
         stdout=sys.stderr.fileno(),

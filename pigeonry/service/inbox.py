@@ -60,11 +60,6 @@ class Inbox:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def undrained(self) -> int:
-        """How many stored bodies nobody has understood yet."""
-        with self._db.read() as session:
-            return raw_events.count_undrained(session)
-
     def close(self) -> None:
         """Commit what waits, then end."""
         with self._turn:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import socket
+
 from pigeonry.config import Home
+from pigeonry.errors import OutsideFailure
 from pigeonry.store.session import Database
 from pigeonry.web.app import build_app
 
 _STOP_SECONDS = 8  # for requests that are under way
+_BACKLOG = 512  # connections that wait to be taken
 
 
-def run(home: Home, db: Database) -> bool:
-    """Serve until SIGTERM or Ctrl-C; False when it could not start, say because the port is taken."""
+def listen(host: str, port: int) -> socket.socket:
+    """The port, taken. Raises OutsideFailure when somebody else has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OutsideFailure(
+            f"cannot listen there: {error.strerror or error}",
+            where=f"{host}:{port}",
+            fix="stop what uses that port, or set another web.host or web.port",
+        ) from error
+
+
+def run(home: Home, db: Database, listening: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests under way are finished first."""
     import uvicorn
 
-    web = home.settings.web
     config = uvicorn.Config(
         build_app(home, db),
-        host=web.host,
-        port=web.port,
         access_log=False,  # a path holds a token, and a token names a person
         server_header=False,
-        date_header=True,
         proxy_headers=False,  # X-Forwarded-For is read by ourselves, and only when a setting says so
         log_level="warning",
         limit_concurrency=1000,
@@ -28,6 +41,4 @@ def run(home: Home, db: Database) -> bool:
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=32_000,
     )
-    server = uvicorn.Server(config)
-    server.run()
-    return server.started
+    uvicorn.Server(config).run(sockets=[listening])

@@ -130,6 +130,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env |= {
         "PIGEONRY_PREFECT__PORT": str(port),
+        "PIGEONRY_WEB__PORT": str(free_port()),
         "PIGEONRY_EMBEDDING__BACKEND": "hashing",
         "PIGEONRY_LLM__LOCAL": "false",
         "NO_PROXY": "127.0.0.1",
@@ -152,7 +153,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         log.seek(0)
         assert line, log.read()[-5000:]
         said = json.loads(line)
-        assert said["parts"] == ["server", "worker"]
+        assert said["parts"] == ["server", "worker", "web"]
+        assert httpx.get(f"{said['web']}/health", timeout=30, trust_env=False).status_code == 200
         with httpx.Client(base_url=said["prefect"], timeout=30, trust_env=False) as api:
             yield Served(home, api, env)
         process.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ import json
 from fastapi import APIRouter, Response
 
 from pigeonry.errors import OutsideFailure
+from pigeonry.service.events import backlog
 from pigeonry.web.site import TheSite
 
 router = APIRouter()
@@ -16,7 +17,7 @@ router = APIRouter()
 def health(site: TheSite) -> Response:
     """200 when the database answers, else 503. Counters begin with the process."""
     try:
-        undrained = site.inbox.undrained()
+        undrained = backlog(site.db)
         database = "ok"
     except OutsideFailure:
         undrained, database = -1, "down"
