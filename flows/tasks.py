@@ -136,6 +136,19 @@ def refresh_segments(home: str, as_of: str) -> Counts:
     }
 
 
+@service_task("pull stops")
+def pull_stops(home: str, as_of: str) -> Counts:
+    """Ask the provider for bounces, complaints and unsubscribes, where a day has passed."""
+    from pigeonry.service.pull import is_due, pull_stops
+
+    with opened(home) as (db, found):
+        now = clock(as_of)()
+        if not is_due(db, found, now=now):
+            return {}
+        report = pull_stops(db, found, now=now, progress=logged())
+    return {**report.lists, "applied": report.ingested.applied}
+
+
 @service_task("drain events")
 def drain_events(home: str, as_of: str) -> Counts:
     """Understand the raw events that are waiting."""

@@ -1,4 +1,4 @@
-"""`pigeonry events ingest` and `pigeonry learn`."""
+"""`pigeonry events ingest`, `events pull` and `pigeonry learn`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,44 @@ def ingest(output: Output, file: Path, source: str) -> int:
         }
     )
     return 1 if report.rejected else 0
+
+
+@events.command()
+@command_body
+def pull(output: Output) -> int:
+    """Read SendGrid's lists of bounces, blocks, invalid addresses, complaints and unsubscribes.
+
+    Takes in what was added since the last time, in case its webhook failed to tell. Safe to run again; the
+    `drain_events` flow does it once a day. A block stops nobody.
+    """
+    from datetime import UTC, datetime
+
+    from pigeonry.service.pull import pull_stops
+
+    home, db = output.open()
+    report = pull_stops(db, home, now=datetime.now(UTC), progress=output.progress)
+    found = report.ingested
+    began = "the beginning" if report.since is None else f"{report.since:%Y-%m-%d %H:%M} UTC"
+    output.say(f"since {began}:")
+    for name, count in report.lists.items():
+        output.say(f"  {count:,} in {name.replace('_', ' ')}")
+    output.say(
+        f"{found.applied:,} were new and {found.suppressed:,} of them stop all mail to their address"
+    )
+    for error in found.errors[:20]:
+        output.say(f"  element {error.position}: {error.reason}")
+    output.result(
+        {
+            "since": report.since,
+            "lists": report.lists,
+            "received": found.received,
+            "duplicate": found.duplicate,
+            "applied": found.applied,
+            "rejected": found.rejected,
+            "suppressed": found.suppressed,
+        }
+    )
+    return 1 if found.rejected else 0
 
 
 @click.command()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import smtplib
 
 from pigeonry.domain.message import HandOver, Outcome
 
-_LONGEST = 200
+LONGEST = 200
+_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _QUEUED = re.compile(r"queued (?:mail for delivery )?as ([\w.-]+)|\bid=([\w-]+)", re.IGNORECASE)
 # RFC 3463: X.7.X is security or policy: SPF, DKIM, DMARC, a blocked network, no permission to relay.
 _POLICY = re.compile(r"\b5\.7\.\d{1,3}\b")
@@ -22,7 +22,7 @@ def accepted(reply: bytes) -> HandOver:
     text = one_line(reply)
     found = _QUEUED.search(text)
     number = (found[1] or found[2]) if found else ""
-    return HandOver(Outcome.ACCEPTED, provider_id=number, reason=f"250 {text}"[:_LONGEST])
+    return HandOver(Outcome.ACCEPTED, provider_id=number, reason=f"250 {text}"[:LONGEST])
 
 
 def refusal(code: int, reply: bytes, phase: str) -> HandOver:
@@ -37,15 +37,14 @@ def refusal(code: int, reply: bytes, phase: str) -> HandOver:
         or not 400 <= code < 600  # out of step: 250 where 354 was due
     )
     outcome = Outcome.REFUSED if code >= 500 and not ours else Outcome.RETRY
-    return HandOver(outcome, reason=f"{code} {text} ({phase})"[:_LONGEST], channel_down=ours)
-
-
-def in_words(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"{error.smtp_code} {one_line(error.smtp_error)}"[:_LONGEST]
-    return (str(error) or type(error).__name__)[:_LONGEST]
+    return HandOver(outcome, reason=f"{code} {text} ({phase})"[:LONGEST], channel_down=ours)
 
 
 def one_line(reply: bytes | str) -> str:
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return " ".join(text.split())[:180]
+    return " ".join(without_addresses(text).split())[:180]
+
+
+def without_addresses(text: str) -> str:
+    """Servers like to repeat whom they refuse; what they say goes into logs and error messages."""
+    return _ADDRESS.sub("(address)", text)

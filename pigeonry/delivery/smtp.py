@@ -19,7 +19,7 @@ from pigeonry.config import SmtpSettings
 from pigeonry.delivery import wire
 from pigeonry.delivery.dkim import Signer
 from pigeonry.delivery.mime import to_bytes
-from pigeonry.delivery.replies import accepted, in_words, refusal
+from pigeonry.delivery.replies import LONGEST, accepted, one_line, refusal
 from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, Outcome, OutgoingMessage
 
@@ -127,7 +127,7 @@ class SmtpSender:
                     line.close()
                 if not fresh:
                     continue  # an old connection that the server had closed: once more on another
-                return HandOver(Outcome.RETRY, reason=in_words(error), channel_down=True)
+                return HandOver(Outcome.RETRY, reason=_in_words(error), channel_down=True)
             except BaseException:
                 if line is not None:
                     line.close()
@@ -240,7 +240,7 @@ class SmtpSender:
             failpoint("smtp.after_reply")
         except (OSError, smtplib.SMTPException) as error:
             line.close()
-            reason = f"no reply after the final dot: {in_words(error)}"
+            reason = f"no reply after the final dot: {_in_words(error)}"
             return HandOver(Outcome.UNKNOWN, reason=reason)
         except BaseException:
             line.close()
@@ -261,3 +261,9 @@ class SmtpSender:
             return
         with self._lock:
             self._idle.append(line)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {one_line(error.smtp_error)}"[:LONGEST]
+    return (str(error) or type(error).__name__)[:LONGEST]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import struct
@@ -124,20 +125,29 @@ class Talker:
 
 @contextmanager
 def talking(
-    script: Sequence[bytes], *, end: str = "cut", greets: bool = True, pause: float = 0.05
+    script: Sequence[bytes],
+    *,
+    end: str = "cut",
+    greets: bool = True,
+    pause: float = 0.05,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Talker]:
-    """Says the next part of the script each time that the client has said something (the first at once),
-    to everybody who connects. After the last part `end`: "silence", "cut", "reset"; "drip" sends the
+    """Says the next part of the script each time that the client has said something (the first at once), or
+    has sent a whole HTTP request (not `greets`), to everybody who connects. After the last part `end`: "silence", "cut", "reset"; "drip" sends the
     last part a byte at a time."""
     listener = socket.create_server(("127.0.0.1", 0))
     found = Talker(listener.getsockname()[1])
     over = threading.Event()
 
     def converse(connection: socket.socket) -> None:
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_side=True)
         with connection:
             data = False
             for number, part in enumerate(script):
-                if number or not greets:
+                if not greets:
+                    found.heard.append(_request(connection))
+                elif number:
                     found.heard.append(_heard(connection, data))
                 data = b"354" in part
                 if end == "drip" and number == len(script) - 1:
@@ -172,6 +182,28 @@ def talking(
         thread.join(5)
 
 
+@contextmanager
+def cutting(read: int, *, reset: bool) -> Iterator[int]:
+    """Reads so many bytes of whatever comes, then closes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            if read:
+                connection.recv(read, socket.MSG_WAITALL)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    thread = threading.Thread(target=_quietly, args=(lambda _: serve(), listener), daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+        thread.join(5)
+
+
 def _heard(connection: socket.socket, data: bool) -> bytes:
     """One write of the client's, or a whole body up to its final dot."""
     heard = connection.recv(65536)
@@ -180,6 +212,17 @@ def _heard(connection: socket.socket, data: bool) -> bytes:
         if not more:
             break
         heard += more
+    return heard
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A whole HTTP request."""
+    heard, missing = b"", 1
+    while missing > 0 and (more := connection.recv(65536)):
+        heard += more
+        head, end, body = heard.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        missing = (int(length[1]) if length else 0) - len(body) if end else 1
     return heard
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -148,6 +149,7 @@ class ApiSink:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    connections: int = 0
     host: str = ""
 
     @property
@@ -156,10 +158,22 @@ class ApiSink:
 
 
 @contextmanager
-def api_sink(answer: Callable[[int], Any] = lambda _number: 202) -> Iterator[ApiSink]:
+def api_sink(
+    answer: Callable[[int], Any] = lambda _number: 202,
+    lists: Callable[[str, dict[str, str]], Any] = lambda _path, _query: [],
+) -> Iterator[ApiSink]:
+    """`lists` gets path and query of a GET and returns rows or a status."""
     sink, lock = ApiSink(answer), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            with lock:
+                sink.connections += 1
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
@@ -174,6 +188,17 @@ def api_sink(answer: Callable[[int], Any] = lambda _number: 202) -> Iterator[Api
             status, headers = said if isinstance(said, tuple) else (said, {})
             with contextlib.suppress(ConnectionError):  # the client may have given up
                 self._answer(number, status, headers)
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            with lock:
+                sink.paths.append(self.path)
+            said = lists(parts.path, dict(parse_qsl(parts.query)))
+            body = json.dumps([] if isinstance(said, int) else said).encode()
+            self.send_response(said if isinstance(said, int) else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def _answer(self, number: int, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)
@@ -190,7 +215,7 @@ def api_sink(answer: Callable[[int], Any] = lambda _number: 202) -> Iterator[Api
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     sink.host = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield sink
