@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from feedback.datacenters import NOWHERE, Networks, read_networks
 from feedback.events import (
+    INBOUND,
     SENDGRID,
     EventError,
     ParsedEvents,
@@ -22,6 +23,7 @@ from feedback.events import (
     suppression,
     withdraws_consent,
 )
+from feedback.inbound import parse_inbound
 from feedback.own import OWN, parse_own
 from feedback.sendgrid_events import parse_sendgrid
 from pigeonry.config import Home, nearest
@@ -44,9 +46,10 @@ _BODIES, _BYTES = (
 _ERRORS_KEPT = 100
 _PATIENCE = 600  # times that a drain waits for others who are at the same bodies, 50 ms each
 
-_PARSERS: Mapping[str, Callable[[bytes], ParsedEvents]] = {
-    SENDGRID: parse_sendgrid,
-    OWN: parse_own,
+_PARSERS: Mapping[str, Callable[[RawBody], ParsedEvents]] = {
+    SENDGRID: lambda raw: parse_sendgrid(raw.body),
+    OWN: lambda raw: parse_own(raw.body),
+    INBOUND: lambda raw: parse_inbound(raw.body, raw.received_at),
 }
 
 
@@ -140,7 +143,7 @@ def backlog(db: Database) -> int:
         return raw_events.count_undrained(session)
 
 
-def _parser(source: str) -> Callable[[bytes], ParsedEvents]:
+def _parser(source: str) -> Callable[[RawBody], ParsedEvents]:
     if source not in _PARSERS:
         raise WrongUse(
             f"unknown source of events {source!r}{nearest(source, list(_PARSERS))}",
@@ -171,7 +174,7 @@ def _drain(
     seen: list[_Seen] = []
     flaws: dict[int, list[EventError]] = {}
     for raw in bodies:
-        parsed = _parser(raw.source)(raw.body)
+        parsed = _parser(raw.source)(raw)
         flaws[raw.id] = list(parsed.errors)
         seen += [_Seen(raw.id, raw.source, sighting) for sighting in parsed.received]
     report = IngestReport()
