@@ -14,6 +14,11 @@ from pigeonry.store import reaping
 from pigeonry.store.session import Database
 
 _PAGE = 500
+# Channels whose provider reports every mail that it took. Silence about one of them is evidence when the
+# mails around it were reported: so many at least, and all but this share.
+_REPORTING = frozenset({"sendgrid"})
+_LEAST_REPORTED = 20
+_UNREPORTED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def reconcile(db: Database, home: Home, sender: Sender, *, now: datetime) -> Rec
         found = [
             (message, *verdict)
             for message in page
-            if (verdict := _verdict(message, sender, now, quarantine)) is not None
+            if (verdict := _verdict(db, message, sender, now, quarantine)) is not None
         ]
         if found:
             with db.write() as session:
@@ -95,7 +100,7 @@ def _reap(db: Database, home: Home, dead: list[str], now: datetime) -> reaping.R
 
 
 def _verdict(
-    message: reaping.Unsettled, sender: Sender, now: datetime, quarantine: float
+    db: Database, message: reaping.Unsettled, sender: Sender, now: datetime, quarantine: float
 ) -> tuple[MessageState, str] | None:
     if message.proven:
         return MessageState.ACCEPTED, "an event of the provider shows that it was accepted"
@@ -106,6 +111,19 @@ def _verdict(
     if known is False:
         return MessageState.PLANNED, f"{sender.name} certainly has not got it"
     left = message.handover_at or now
-    if left + timedelta(seconds=quarantine) <= now:
-        return MessageState.PARKED, "nobody can know whether it was accepted: a person has to say"
-    return None
+    if left + timedelta(seconds=quarantine) > now:
+        return None
+    if message.channel in _REPORTING and _pipe_was_whole(db, message.channel, left, quarantine):
+        return (
+            MessageState.PLANNED,
+            "not accepted: the provider reported on the mails around it, and not on this one",
+        )
+    return MessageState.PARKED, "nobody can know whether it was accepted: a person has to say"
+
+
+def _pipe_was_whole(db: Database, channel: str, at: datetime, quarantine: float) -> bool:
+    """Whether the provider's events of that time arrived, so that a missing one means something."""
+    around = timedelta(seconds=quarantine)
+    with db.read() as session:
+        taken, reported = reaping.reported(session, channel, at - around, at + around)
+    return taken >= _LEAST_REPORTED and reported >= (1 - _UNREPORTED) * taken

@@ -120,7 +120,8 @@ def send_campaign(
 
 
 def require_lease(settings: Settings, sender: Sender) -> None:
-    """A lease has to outlive the longest hand-over; the quarantine comes on top of both."""
+    """A lease has to outlive the longest hand-over; the quarantine the longest hand-over and the latest event
+    of it. Raises ConfigError, with the arithmetic."""
     lease = settings.sending.lease_seconds
     if lease <= sender.max_seconds + FENCE_SECONDS:
         need = int(sender.max_seconds + FENCE_SECONDS) + 1
@@ -129,6 +130,15 @@ def require_lease(settings: Settings, sender: Sender) -> None:
             f"{sender.max_seconds:g} s",
             where="sending.lease_seconds",
             fix=f"set it to at least {need}",
+        )
+    quarantine, delay = settings.sending.quarantine_seconds, settings.sending.event_delay_seconds
+    if quarantine < sender.max_seconds + delay:
+        raise ConfigError(
+            f"a quarantine of {quarantine:g} s is too short: one hand-over by {sender.name} may take "
+            f"{sender.max_seconds:g} s, and an event of it may come {delay:g} s later "
+            "(sending.event_delay_seconds)",
+            where="sending.quarantine_seconds",
+            fix=f"set it to at least {int(sender.max_seconds + delay) + 1}",
         )
 
 

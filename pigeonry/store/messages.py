@@ -115,6 +115,14 @@ def counts(
     return {state: found.get(state, 0) for state in MessageState}
 
 
+def states(session: Session, campaign_id: int) -> dict[str, str]:
+    """send key -> state of every message of a campaign. For proofs: it holds them all in memory."""
+    rows = session.execute(
+        select(Message.send_key, Message.state).where(Message.campaign_id == campaign_id)
+    )
+    return dict(rows.tuples().all())
+
+
 def texts(session: Session, variant_ids: Collection[int]) -> dict[int, VariantText]:
     """The words of these variants."""
     rows = session.scalars(select(Variant).where(Variant.id.in_(sorted(variant_ids))))

@@ -157,6 +157,20 @@ def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[
     return [Unsettled(*row) for row in rows]
 
 
+def reported(session: Session, channel: str, since: datetime, until: datetime) -> tuple[int, int]:
+    """Accepted messages that left by this channel within that time: of how many, and of those how many have
+    an event of the provider's."""
+    row = session.execute(
+        select(func.count(), func.count().filter(Message.status != "")).where(
+            Message.channel == channel,
+            Message.state == MessageState.ACCEPTED.value,
+            Message.handover_at >= since,
+            Message.handover_at <= until,
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
 def settle(
     session: Session, message: Unsettled, *, state: MessageState, reason: str, now: datetime
 ) -> bool:

@@ -1,0 +1,43 @@
+"""One sender as an operator would run it, in a process of its own, to be killed: `HOME CAMPAIGN`.
+
+Exit codes as everywhere: 0 when nothing waits any more, 1 when something does, 4 when the channel is down.
+SIGTERM ends it after the hand-overs under way.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pigeonry.config import load_home
+from pigeonry.errors import PigeonryError
+from pigeonry.service.homes import open_database
+from pigeonry.service.sending import send_campaign
+
+PATIENCE = 30.0  # seconds that it waits for what another sender may still give back
+
+
+def main() -> int:
+    home, campaign_id = load_home(Path(sys.argv[1])), int(sys.argv[2])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        report = send_campaign(
+            open_database(home),
+            home,
+            campaign_id,
+            now=lambda: datetime.now(UTC),
+            stop=stop,
+            patience=PATIENCE,
+        )
+    except PigeonryError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0 if stop.is_set() or not report.waiting else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
