@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import create_engine, event
@@ -37,6 +39,7 @@ class Database:
                 fix="write sqlite:////path/to/file.db or postgresql+psycopg://user@host/name",
             ) from error
         self.dialect = self.engine.dialect.name
+        self._turn: AbstractContextManager[None] = nullcontext()
         self._writes = sessionmaker(self.engine, expire_on_commit=False)
         self._reads = sessionmaker(
             self.engine.execution_options(pigeonry_read=True), expire_on_commit=False
@@ -53,13 +56,47 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         try:
-            with self._writes.begin() as session:
+            with self._turn, self._writes.begin() as session:
                 yield session
         except OperationalError as error:
             raise _outside(error) from error
 
+    def queue_writers(self) -> None:
+        """From now on this process's writers go in the order in which they came.
+
+        SQLite by itself lets each ask again after a pause that grows, so one that writes all the time
+        keeps others waiting for seconds. Postgres needs no queue. A thread may not write within a write.
+        """
+        if self.dialect == "sqlite":
+            self._turn = _InTurn()
+
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+class _InTurn(AbstractContextManager[None]):
+    """A lock that is handed to whoever has waited longest."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._held = False
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return
+            called = threading.Event()
+            self._waiting.append(called)
+        called.wait()
+
+    def __exit__(self, *_error: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._held = False
 
 
 def _outside(error: DBAPIError) -> OutsideFailure:

@@ -31,6 +31,7 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        db.queue_writers()  # an acknowledgement must not wait for all that is being understood
         inbox = Inbox(db)
         site = Site(
             home=home,
