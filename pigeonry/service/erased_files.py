@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pigeonry.config import Home
 from pigeonry.domain.traces import Traces
+from pigeonry.store import bodies
 from pigeonry.store.erasing import Subject
 
 _UNFINISHED = ".unfinished"
@@ -47,7 +48,7 @@ def erase_mails(home: Home, person: Subject) -> Files:
 
 
 def erase_traces(home: Home, person: Subject) -> Files:
-    """Rows of error files and lines of logs go; any other file of ours that shows the person is deleted.
+    """Rows of error files, lines of logs and elements of lists go; any other file of ours that shows the person is deleted.
 
     A file of somebody else in the home (a list that was imported from there) is only named.
     """
@@ -60,6 +61,9 @@ def erase_traces(home: Home, person: Subject) -> Files:
             found.struck.append(_name(home, path))
         elif path.suffix in _LINES:
             _strike_lines(path, marks)
+            found.struck.append(_name(home, path))
+        elif path.suffix == ".json" and (left := _elements(path, marks)):
+            path.write_bytes(left)
             found.struck.append(_name(home, path))
         else:
             path.unlink()
@@ -110,6 +114,11 @@ def _strike_lines(path: Path, marks: Traces) -> None:
         file.seek(0)
         file.writelines(lines)
         file.truncate()
+
+
+def _elements(path: Path, marks: Traces) -> bytes:
+    """A list of events without the person's; b"" when the file is no list."""
+    return bodies.without("", path.read_bytes(), marks.within)
 
 
 def _name(home: Home, path: Path) -> str:
