@@ -12,6 +12,7 @@ from pigeonry.errors import PigeonryError
 from pigeonry.service.events import drain_events
 from pigeonry.web.site import Site
 
+_START_SECONDS = 1.0  # who waited for a restart goes first
 _IDLE_SECONDS = 30.0  # other programs store bodies too
 _GATHER_SECONDS = 0.5  # many small posts are understood together
 _TROUBLE_SECONDS = 5.0
@@ -36,6 +37,7 @@ class Drain:
 
     def _run(self) -> None:
         site, stored = self._site, self._site.inbox.stored
+        self._stop.wait(_START_SECONDS)
         while not self._stop.is_set():
             stored.clear()
             try:
