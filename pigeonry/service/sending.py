@@ -23,9 +23,9 @@ from pigeonry.service.reconcile import reconcile
 from pigeonry.store import campaigns, handovers, messages
 from pigeonry.store.session import Database
 
-# Hand-overs at once. A sender that dies leaves as many messages unknown: files can be looked up, events
-# resolve SendGrid's, SMTP has neither.
-LANES = {"file": 4, "smtp": 2, "sendgrid": 4}
+# Hand-overs at once. A sender that is killed leaves at most as many messages unknown: those whose answer had
+# not come. Files can be looked up, events resolve SendGrid's, SMTP has neither.
+LANES = {"file": 8, "smtp": 4, "sendgrid": 8}
 
 
 @dataclass(frozen=True, slots=True)
