@@ -23,10 +23,14 @@ _ARRIVED = frozenset(
         EventKind.DELIVERED,
         EventKind.OPEN,
         EventKind.CLICK,
+        EventKind.REPLY,
+        EventKind.CONVERSION,
         EventKind.UNSUBSCRIBE,
         EventKind.COMPLAINT,
     }
 )
+# What only somebody does who has read the mail.
+_ENGAGED = frozenset({EventKind.REPLY, EventKind.CONVERSION})
 
 
 def outcomes(
@@ -53,13 +57,17 @@ def _outcome(message: SentMessage, events: Sequence[Event]) -> Outcomes:
         wave=message.wave,
         accepted_at=message.accepted_at,
         delivered=bool(kinds & _ARRIVED),
-        # Whoever clicked has read the mail, whether or not its images were loaded.
-        opened=bool(clicks) or any(event.kind is EventKind.OPEN for event in human),
+        # Whoever clicked or answered has read the mail, whether or not its images were loaded.
+        opened=bool(clicks)
+        or bool(kinds & _ENGAGED)
+        or any(event.kind is EventKind.OPEN for event in human),
         clicked=bool(clicks),
         unsubscribed=EventKind.UNSUBSCRIBE in kinds,
         complained=EventKind.COMPLAINT in kinds,
         bounced=EventKind.BOUNCE in kinds,
         first_click_at=min(clicks, default=None),
+        replied=EventKind.REPLY in kinds,
+        converted=EventKind.CONVERSION in kinds,
     )
 
 

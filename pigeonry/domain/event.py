@@ -87,3 +87,5 @@ class Outcomes:
     complained: bool
     bounced: bool
     first_click_at: datetime | None = None
+    replied: bool = False
+    converted: bool = False

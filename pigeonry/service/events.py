@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from feedback.conversions import parse_conversions
 from feedback.datacenters import NOWHERE, Networks, read_networks
 from feedback.events import (
+    CONVERSIONS,
     INBOUND,
     SENDGRID,
     EventError,
@@ -50,13 +52,14 @@ _PARSERS: Mapping[str, Callable[[RawBody], ParsedEvents]] = {
     SENDGRID: lambda raw: parse_sendgrid(raw.body),
     OWN: lambda raw: parse_own(raw.body),
     INBOUND: lambda raw: parse_inbound(raw.body, raw.received_at),
+    CONVERSIONS: lambda raw: parse_conversions(raw.body, raw.received_at),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """received = applied + duplicate + rejected. `unmatched` (among applied) spoke of no message of
-    ours; `proven` messages are now known to have left; `alerts` are for the operator's eyes."""
+    """received = applied + duplicate + rejected. `unmatched` (among applied) spoke of no message and
+    nobody we know; `proven` messages are now known to have left; `alerts` are for the operator's eyes."""
 
     received: int = 0
     duplicate: int = 0
@@ -306,7 +309,7 @@ def _apply(
     return IngestReport(
         duplicate=duplicate,
         applied=len(new),
-        unmatched=sum(found.message is None for found in matches),
+        unmatched=sum(found.lead_id is None for found in matches),
         proven=proven,
         alerts=tuple(alerts),
     )

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, select, update
 from pigeonry.domain import Event, EventKind, MessageState
 from pigeonry.store.bulk import among, insert_ignoring
 from pigeonry.store.models import Event as EventRow
-from pigeonry.store.models import Message
+from pigeonry.store.models import Lead, Message
 from pigeonry.store.session import Session
 
 _MANY = 500  # values in one IN list
@@ -140,6 +140,34 @@ def of_messages(session: Session, message_ids: Sequence[int]) -> dict[int, list[
                 )
             )
     return found
+
+
+class Conversion(NamedTuple):
+    """`message_id` is None where no mail of ours came before it in time: that of a held-out lead, too."""
+
+    lead_id: int
+    message_id: int | None
+    at: datetime
+    value_micros: int
+    currency: str
+
+
+def conversions(session: Session, *, since: datetime, until: datetime) -> list[Conversion]:
+    """What leads did in that time, mailed or held out: both sides of a lift."""
+    columns = (EventRow.message_id, EventRow.at, EventRow.value_micros, EventRow.currency)
+    wanted = (
+        EventRow.kind == EventKind.CONVERSION.value,
+        EventRow.at >= since,
+        EventRow.at < until,
+    )
+    mailed = select(Message.lead_id, *columns).join(Message, Message.id == EventRow.message_id)
+    others = select(Lead.id, *columns).join(Lead, Lead.address_hash == EventRow.address_hash)
+    found = [Conversion(*row) for row in session.execute(mailed.where(*wanted))]
+    found += [
+        Conversion(*row)
+        for row in session.execute(others.where(*wanted, EventRow.message_id.is_(None)))
+    ]
+    return sorted(found, key=lambda row: (row.at, row.lead_id))
 
 
 def set_human(session: Session, events: Sequence[Event]) -> None:

@@ -76,10 +76,14 @@ STOP: tuple[str, ...] = (
     "Nu mai doresc sa fiu contactat.",
     "Sunteți spam! V-am raportat.",
     "This is spam, I never signed up.",
-    "Bună ziua,\n\nAm primit prea multe mesaje de la dumneavoastră. Vă rog să mă scoateți din listă.\n\n"
-    "O zi bună,\nAndrei",
-    "Hello,\n\nThanks for the course, it was good, but I get too many mails. Please unsubscribe me.\n\n"
-    "Kind regards,\nMary",
+    (
+        "Bună ziua,\n\nAm primit prea multe mesaje de la dumneavoastră. Vă rog să mă scoateți din listă.\n\n"
+        "O zi bună,\nAndrei"
+    ),
+    (
+        "Hello,\n\nThanks for the course, it was good, but I get too many mails. Please unsubscribe me.\n\n"
+        "Kind regards,\nMary"
+    ),
     f"dezabonare\n\nÎn lun., 2 mar. 2026 la 12:00, Shop <hello@shop.example> a scris:\n> Salut!\n> {FOOTER_RO}",
     f"unsubscribe\n\nOn Mon, 2 Mar 2026 at 12:00, Shop <hello@shop.example> wrote:\n> Hi!\n> {FOOTER_EN}",
     "> Curs nou de fotografie\n> Dezabonare: https://news.example/u/x\n\nNu mai vreau, mulțumesc.",

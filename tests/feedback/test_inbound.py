@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from feedback.events import Received
 from feedback.inbound import parse_inbound
 from pigeonry.domain import EventKind
+from tests.feedback.answers import KEY, RETURNED, bounce, form, mail
 
-KEY = "0123456789abcdef0123456789abcdef"
 TOKEN = "aeaaaaaaaaaacaaaaaaax4mnjzl2tq6lr3ykuo5dbmz5"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-RETURNED = f"Message-ID: <{KEY}@shop.example>\r\nX-Pigeonry-Key: {KEY}\r\nTo: ana@example.ro\r\n"
 
 
 def understood(raw: bytes) -> list[Received]:
@@ -27,34 +26,6 @@ def understood(raw: bytes) -> list[Received]:
 
 def kinds(raw: bytes) -> list[EventKind]:
     return [item.event.kind for item in understood(raw)]
-
-
-def mail(text: str = "", *, key: str = KEY, subject: str = "Re: Curs", **headers: str) -> bytes:
-    message = EmailMessage()
-    message["From"] = headers.pop("From", "Ana Pop <ana@example.ro>")
-    message["To"] = "hello@shop.example"
-    message["Subject"] = subject
-    message["Message-ID"] = "<a1@mail.example.ro>"
-    if key:
-        message["In-Reply-To"] = f"<{key}@shop.example>"
-    for name, value in headers.items():
-        message[name.replace("_", "-")] = value
-    message.set_content(text)
-    return message.as_bytes()
-
-
-def bounce(action: str, status: str, diagnostic: str = "", returned: str = RETURNED) -> bytes:
-    return (
-        "From: MAILER-DAEMON@mx.example.ro\r\nTo: hello@shop.example\r\nSubject: Undelivered\r\n"
-        "Return-Path: <>\r\nAuto-Submitted: auto-replied\r\n"
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n"
-        "--b\r\nContent-Type: message/delivery-status\r\n\r\n"
-        "Reporting-MTA: dns; mx.example.ro\r\n\r\n"
-        f"Final-Recipient: rfc822; ana@example.ro\r\nAction: {action}\r\nStatus: {status}\r\n"
-        + (f"Diagnostic-Code: {diagnostic}\r\n" if diagnostic else "")
-        + f"\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n{returned}\r\n--b--\r\n"
-    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -217,15 +188,6 @@ def test_a_html_only_reply_is_read() -> None:
     assert kinds(message.as_bytes()) == [EventKind.UNSUBSCRIBE]
 
 
-def form(**fields: str | bytes) -> bytes:
-    body = b""
-    for name, value in fields.items():
-        raw = value if isinstance(value, bytes) else value.encode()
-        body += b'--xYzZY\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n'
-        body += raw + b"\r\n"
-    return body + b"--xYzZY--\r\n"
-
-
 def test_sendgrids_form_and_the_raw_mail_are_the_same_event() -> None:
     raw = mail("Vă rog să mă dezabonați.")
     posted = understood(form(to="hello@shop.example", email=raw, spam_score="0.1"))
@@ -258,7 +220,8 @@ def test_a_plausible_date_counts_and_another_does_not() -> None:
 def test_no_words_of_the_mail_are_kept_with_the_event() -> None:
     items = understood(mail("Numărul meu este 0722 000 111. Dezabonare.", subject="Secret"))
     kept = " ".join(f"{item.event.reason}{item.event.url}" for item in items)
-    assert "0722" not in kept and "Secret" not in kept
+    assert "0722" not in kept
+    assert "Secret" not in kept
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"From: a@b\r\n", bounce("failed", "5.1.1")]))

@@ -53,8 +53,20 @@ def test_the_spelling_of_letters_does_not_matter(spell: str) -> None:
 
 @pytest.mark.parametrize(
     "typo",
-    ["dezabonare", "dezabonre", "dezabonarre", "dezabomare", "dzeabonare", "desabonati-ma"]
-    + ["unsubscribe", "unsubcribe", "unsubscrieb", "unsuscribe", "umsubscribe", "unsub"],
+    [
+        "dezabonare",
+        "dezabonre",
+        "dezabonarre",
+        "dezabomare",
+        "dzeabonare",
+        "desabonati-ma",
+        "unsubscribe",
+        "unsubcribe",
+        "unsubscrieb",
+        "unsuscribe",
+        "umsubscribe",
+        "unsub",
+    ],
 )
 def test_one_wrong_letter_does_no_harm(typo: str) -> None:
     assert stops(typo)
