@@ -6,11 +6,11 @@ Several columns may speak; the most restrictive one counts, and what is doubtful
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
-from audience import values
+from audience import evidence, values
 from audience.folding import fold
 from pigeonry.domain import ConsentBasis, ConsentClaim
 
@@ -30,6 +30,19 @@ _BASES = {
     "client existent": ConsentBasis.EXISTING_CUSTOMER,
     "legitimate interest existing customer": ConsentBasis.EXISTING_CUSTOMER,
 }
+# Bases that other laws know, and cold lists of firms: no basis for marketing mail to people here.
+_NO_BASES = frozenset(
+    {
+        "legitimate interest", "legitimate interests", "interes legitim", "legitimate interest prospect lead",
+        "legitimate interest prospect", "legitimate interest other", "performance of a contract",
+        "b2b", "public", "public data", "date publice", "soft opt in", "implied", "implied consent",
+        "implicit", "acord implicit", "presumed", "prezumat",
+    }
+)  # fmt: skip
+NO_BASIS = (
+    "no basis for marketing mail in Romania, to people at firms neither: Law 506/2004 art. 12 wants prior "
+    "express consent, or an existing customer with evidence"
+)
 _WITHDRAWN = frozenset(
     {
         "withdrawn", "retras", "retrasa", "refuz", "refuzat", "refused", "declined", "denied", "rejected",
@@ -95,6 +108,8 @@ def consent_word(text: str, now: datetime) -> Word:
     basis = _BASES.get(fold(before)) or _BASES.get(fold(text))
     if basis is not None:
         return Word(granted=True, basis=basis, source=source.strip() if colon else "")
+    if fold(text) in _NO_BASES or fold(before) in _NO_BASES:
+        return Word(doubt=f"{text[:40]!r} is {NO_BASIS}")
     said = values.yes(text)
     if said is True:
         return Word(granted=True)
@@ -103,8 +118,23 @@ def consent_word(text: str, now: datetime) -> Word:
     return Word(doubt="neither a basis, nor yes or no, nor a date")
 
 
+def named_basis(text: str) -> ConsentBasis | None:
+    """The basis that a word names, in any of its spellings."""
+    return _BASES.get(fold(text))
+
+
+def no_basis(text: str) -> bool:
+    """Whether a word names something that is a basis elsewhere and none here."""
+    return fold(text) in _NO_BASES
+
+
 def decide(
-    words: Sequence[Word], claim: ConsentClaim | None, *, source: str, proof: str
+    words: Sequence[Word],
+    claim: ConsentClaim | None,
+    *,
+    source: str,
+    proof: str,
+    now: datetime,
 ) -> tuple[ConsentClaim | None, bool, str]:
     """(consent, withdrawn, doubt) of a row.
 
@@ -112,7 +142,7 @@ def decide(
     and `proof` come from the row's own columns for them and may be "".
     """
     if not words:
-        return claim, False, ""
+        return evidenced(claim, "", "", now) if claim else (None, False, "")
     if any(word.withdrawn for word in words):
         return None, True, ""
     if doubt := next((word.doubt for word in words if word.doubt), ""):
@@ -123,7 +153,31 @@ def decide(
     if basis is None and claim is None:
         return None, False, "agreed, but on no stated basis: stored without consent"
     own = source or next((word.source for word in words if word.source), "")
-    if basis is None and claim is not None:
-        return ConsentClaim(claim.basis, own or claim.source, proof or claim.proof), False, ""
-    assert basis is not None
-    return ConsentClaim(basis, own or (claim.source if claim else "import"), proof), False, ""
+    if basis is None:
+        assert claim is not None
+        found = replace(claim, source=own or claim.source, proof=proof or claim.proof)
+    else:
+        version = claim.text_version if claim and claim.basis is basis else ""
+        known = own or (claim.source if claim else "import")
+        found = ConsentClaim(basis, known, proof, version)
+    return evidenced(found, claim.proof if claim else "", proof, now)
+
+
+def evidenced(
+    claim: ConsentClaim, general: str, day: str, now: datetime
+) -> tuple[ConsentClaim | None, bool, str]:
+    """The claim with its evidence; an existing customer without one gave no basis.
+
+    `general` is the evidence that was stated for the whole file, `day` a day that the row states. The
+    row's own parts stand in its source or proof and count before both.
+    """
+    if claim.basis is not ConsentBasis.EXISTING_CUSTOMER:
+        return claim, False, ""
+    own = {**evidence.parts(claim.proof), **evidence.parts(claim.source)}
+    dated = {"on": day} if day and values.past(day, now) else {}
+    shown, missing = evidence.proof({**evidence.parts(general), **dated, **own}, now)
+    if missing:
+        why = f"an existing customer needs evidence: {missing}"
+        return None, False, f"{why}: stored without consent"
+    source = claim.source.partition(";")[0] if "=" in claim.source else claim.source
+    return replace(claim, source=source, proof=shown), False, ""

@@ -19,6 +19,7 @@ from audience.headers import Columns
 from audience.rows import Record
 from pigeonry.domain import ConsentClaim, Language, LeadRecord, RowError
 from pigeonry.domain.address import canonical_email
+from pigeonry.errors import WrongUse
 
 _SHOWN = 120  # characters of a value that a report repeats
 _LONGEST = {Field.PHONE: 40}  # characters that the database keeps; 200 elsewhere
@@ -60,7 +61,7 @@ class Understanding:
         comma_below: bool = False,
     ) -> None:
         self._columns = columns
-        self._claim = claim
+        self._claim, self._stated = claim, claim
         self._now = now
         self._comma_below = comma_below
         self._email = columns.column(Field.EMAIL)
@@ -85,6 +86,8 @@ class Understanding:
             if columns.fields[index] is Field.ATTRIBUTE
         ]
         self._consents = bool(self._words or self._states or self._date >= 0)
+        if claim is not None and not self._consents:
+            self._stated = self._whole_file(claim)
         full = columns.column(Field.FULL_NAME)
         self._last_first = full >= 0 and fold(columns.names[full]) in _LAST_FIRST
         self._cells: dict[str, str] = {}
@@ -159,7 +162,7 @@ class Understanding:
         for index in self._outs:
             said = self._said_out.get(cells[index])
             out = out or (self._opted_out(cells[index]) if said is None else said)
-        agreed, withdrawn = (None, False) if out else (self._claim, False)
+        agreed, withdrawn = (None, False) if out else (self._stated, False)
         if self._consents:
             out, agreed, withdrawn = self._consent(record, out, errors)
         return Understood(
@@ -179,6 +182,17 @@ class Understanding:
             ),
             tuple(errors),
         )
+
+    def _whole_file(self, claim: ConsentClaim) -> ConsentClaim:
+        """What every row of a file without consent columns agreed to."""
+        found, _, doubt = consent.evidenced(claim, claim.proof, "", self._now)
+        if found is None:
+            raise WrongUse(
+                doubt.removesuffix(": stored without consent"),
+                where="consent",
+                fix="give --evidence 'bought=...; on=...; similar=...; opt-out=yes', or a column with it",
+            )
+        return found
 
     def _clean(self, cell: str) -> str:
         """A cell's value, "" for a missing one. Remembered, because cells repeat."""
@@ -254,7 +268,9 @@ class Understanding:
                 )
             elif not self._words and not self._states:
                 words.append(consent.Word(granted=dated is True))
-        agreed, withdrawn, doubt = consent.decide(words, self._claim, source=source, proof=proof)
+        agreed, withdrawn, doubt = consent.decide(
+            words, self._claim, source=source, proof=proof, now=self._now
+        )
         if doubt:
             index = next(iter((*self._words, *self._states, self._date)))
             errors.append(self._error(record, index, cells[index], "consent_unclear", doubt))

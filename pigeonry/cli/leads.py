@@ -35,7 +35,14 @@ def leads() -> None:
 @click.option(
     "--consent",
     metavar="BASIS:SOURCE",
-    help="What the people of this file agreed to: express:newsletter-form, or existing-customer:shop.",
+    help="What the people of this file agreed to: express:newsletter-form, or existing-customer:shop. "
+    "express:form@VERSION names the consent text that they saw.",
+)
+@click.option(
+    "--evidence",
+    default="",
+    metavar="PARTS",
+    help="What existing customers need: 'bought=...; on=...; similar=...; opt-out=yes'.",
 )
 @click.option("--encoding", help="Override the detected encoding, e.g. windows-1250.")
 @click.option("--delimiter", help="Override the detected delimiter: comma, semicolon, tab, pipe.")
@@ -46,6 +53,7 @@ def import_(
     overrides: tuple[str, ...],
     dry_run: bool,
     consent: str | None,
+    evidence: str,
     encoding: str | None,
     delimiter: str | None,
 ) -> int:
@@ -57,7 +65,7 @@ def import_(
     from pigeonry.service.leads import import_leads, parse_claim, parse_mapping
 
     mapping = parse_mapping(overrides)
-    claim = parse_claim(consent) if consent is not None else None
+    claim = parse_claim(consent, evidence) if consent is not None else None
     home, database = output.open()
     report = import_leads(
         database,
@@ -105,7 +113,7 @@ def show(output: Output, email: str) -> None:
     from pigeonry.service.people import show_person
 
     home, database = output.open()
-    person = show_person(database, home, email)
+    person = show_person(database, home, email, now=datetime.now(UTC))
     lead = person.lead
     output.say(f"{lead.email}  (lead {lead.id})")
     for name in ("first_name", "last_name", "company", "phone", "language", "country", "city"):
@@ -113,7 +121,9 @@ def show(output: Output, email: str) -> None:
             output.say(f"  {name.replace('_', ' '):<12} {value}")
     for name, value in sorted(lead.attributes.items()):
         output.say(f"  {name:<12} {value}")
-    output.say(f"  consent      {person.consent or 'none: may not be mailed'}")
+    basis = f", {person.basis}" if person.basis else ""
+    ended = ", and has ended" if person.ended else ""
+    output.say(f"  consent      {person.consent or 'none: may not be mailed'}{basis}{ended}")
     if person.suppressed:
         output.say(f"  suppressed   {person.suppressed}: is never mailed")
     output.result(

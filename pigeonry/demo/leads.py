@@ -122,7 +122,11 @@ def write(path: Path, *, rows: int, seed: int, style: str = "plain") -> int:
 
 
 def _plain(person: Example) -> list[str]:
-    basis = "client existent: comandă" if person.customer else "expres: formular pe site"
+    basis = (
+        "client existent: comandă; cumpărat=abonament; similare=alte abonamente; dezabonare=oferită"
+        if person.customer
+        else "expres: formular pe site"
+    )
     agreed = "nu" if person.refused else basis if person.agreed else ""
     day = person.agreed.strftime("%d.%m.%Y") if person.agreed and not person.refused else ""
     return [

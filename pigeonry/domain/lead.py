@@ -14,8 +14,9 @@ class Language(StrEnum):
 
 
 class ConsentBasis(StrEnum):
-    """Legal bases of Romanian Law 506/2004 art. 12: prior express consent, or the exception for
-    existing customers. Anything else is no basis for marketing mail here."""
+    """Legal bases of Romanian Law 506/2004 art. 12: prior express consent (1), or the exception for
+    existing customers (2), which is no basis without its evidence. Anything else is none for marketing
+    mail here: no legitimate interest, and no cold mail to people at firms."""
 
     EXPRESS = "express"
     EXISTING_CUSTOMER = "existing-customer"
@@ -39,11 +40,13 @@ class SuppressionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentClaim:
-    """What somebody says was agreed. `source` names the list, form or import; `proof` the evidence."""
+    """What somebody says was agreed. `source` names the list, form or import; `proof` the evidence;
+    `text_version` the words that were shown (`pigeonry consent text list`), "" when nobody kept them."""
 
     basis: ConsentBasis
     source: str
     proof: str = ""
+    text_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def _draw(
     holdout = brief.experiment.holdout
     with db.read() as session:
         texts = assignments.texts(session, row.id)
-        eligible = leads.count_mailable(session, countries=brief.countries)
+        eligible = leads.count_mailable(session, countries=brief.countries, now=now)
     restricted = {
         cell: allocate.restrict(shares[str(cell[0])], found)
         for cell, found in texts.items()
@@ -223,7 +223,9 @@ def _draw(
     after = done = without_text = 0
     while True:
         with db.write() as session:
-            batch = leads.mailable(session, countries=brief.countries, after_id=after, limit=_BATCH)
+            batch = leads.mailable(
+                session, countries=brief.countries, after_id=after, limit=_BATCH, now=now
+            )
             drawn = assignments.drawn(session, row.id, [lead.id for lead in batch])
             lots, planned = [], []
             for lead in batch:

@@ -8,24 +8,26 @@ suppression into a grant; an erased address is not stored again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from audience.consent import NO_BASIS, named_basis, no_basis
 from audience.csv_import import Table, open_table
 from audience.headers import Columns, map_columns
 from audience.rows import Limits, Record
 from audience.understand import Understanding, Understood
 from pigeonry.config import Home
-from pigeonry.domain import ConsentBasis, ConsentClaim, LeadRecord, RowError
+from pigeonry.domain import ConsentClaim, LeadRecord, RowError
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import BadInput, WrongUse
 from pigeonry.service.error_file import ErrorFile
 from pigeonry.service.merging import Difference, Merged, Origin, merge_groups
 from pigeonry.service.repeated import Addresses, Aside, Group
-from pigeonry.store import imports
+from pigeonry.store import consent_texts, imports
 from pigeonry.store.session import Database
 
 _SHOWN = 20  # differences that a report carries
@@ -112,6 +114,7 @@ def import_leads(
     """
     began = time.monotonic()
     limit = home.settings.audience.max_field_kb * 1024
+    _known_text(db, consent)
     if not path.is_file():
         raise BadInput("there is no such file", where=str(path), fix="check its name")
     table = open_table(
@@ -139,6 +142,7 @@ def import_leads(
         source=f"import {path.name}"[:200],
         at=now,
         dry_run=dry_run,
+        consent_days=home.settings.privacy.consent_days,
     )
     try:
         _second_pass(db, table, reading, addresses, total, origin, errors, count, progress, home)
@@ -181,23 +185,42 @@ def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def parse_claim(text: str) -> ConsentClaim:
-    """BASIS:SOURCE as a claim, for example `express:newsletter-form`."""
-    basis, _, source = text.partition(":")
-    try:
-        return _claim(ConsentBasis(basis.strip().lower().replace("_", "-")), source.strip())
-    except ValueError as error:
+def parse_claim(text: str, evidence: str = "") -> ConsentClaim:
+    """BASIS:SOURCE as a claim, for example `express:newsletter-form`; `express:form@VERSION` names the
+    consent text that was shown. `evidence` is what an existing customer needs (`audience.evidence`)."""
+    named, _, source = text.partition(":")
+    source, version = _versioned(source.strip())
+    basis = named_basis(named)
+    if basis is None and no_basis(named):
+        raise WrongUse(
+            f"{named.strip()!r} is {NO_BASIS}",
+            where="--consent",
+            fix="import without --consent (nobody is mailed then) and ask people to confirm",
+        )
+    if basis is None or not source:
         raise WrongUse(
             f"{text!r} names no legal basis with its source",
             where="--consent",
             fix="write express:SOURCE or existing-customer:SOURCE, for example express:newsletter-form",
-        ) from error
+        )
+    return ConsentClaim(basis, source[:200], evidence.strip(), version)
 
 
-def _claim(basis: ConsentBasis, source: str) -> ConsentClaim:
-    if not source:
-        raise ValueError("no source")
-    return ConsentClaim(basis, source[:200])
+def _versioned(source: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(.*)@([0-9a-f]{16})", source)
+    return (found[1].strip(), found[2]) if found else (source, "")
+
+
+def _known_text(db: Database, claim: ConsentClaim | None) -> None:
+    if claim is None or not claim.text_version:
+        return
+    with db.read() as session:
+        if consent_texts.get(session, claim.text_version) is None:
+            raise WrongUse(
+                f"there is no consent text {claim.text_version}",
+                where="--consent",
+                fix="see `pigeonry consent text list`, or add it: pigeonry consent text add FILE",
+            )
 
 
 def _first_pass(table: Table, reading: Understanding, progress: Progress) -> tuple[Addresses, int]:

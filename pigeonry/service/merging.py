@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from audience import merge
 from pigeonry.domain import ConsentState, LeadRecord, SuppressionReason
@@ -21,13 +21,15 @@ from pigeonry.store.session import Database, Session
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where leads come from and under which rules. `key` hashes addresses for suppression."""
+    """Where leads come from and under which rules. `key` hashes addresses for suppression; a consent
+    counts for `consent_days`, 0: without end."""
 
     key: bytes
     default_country: str
     source: str
     at: datetime
     dry_run: bool = False
+    consent_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +210,6 @@ def _consent(lead_id: int, record: LeadRecord, origin: Origin) -> ConsentFields:
         claim.source[:200],
         claim.proof,
         origin.at,
+        text_version=claim.text_version,
+        expires_at=origin.at + timedelta(days=origin.consent_days) if origin.consent_days else None,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pigeonry.config import Home
-from pigeonry.domain import ConsentState, Lead, SuppressionReason
+from pigeonry.domain import ConsentBasis, ConsentState, Lead, SuppressionReason
 from pigeonry.domain.address import address_hash, canonical_email
 from pigeonry.errors import BadInput, NotFound
 from pigeonry.service import erased_files, erasure_journal, prefect_records
@@ -19,15 +19,19 @@ from pigeonry.store.session import Database
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A lead with what decides whether it may be mailed."""
+    """A lead with what decides whether it may be mailed. `ended`: the consent was granted for a time that
+    is over."""
 
     lead: Lead
     consent: ConsentState | None
     suppressed: SuppressionReason | None
+    basis: ConsentBasis | None = None
+    ended: bool = False
 
     @property
     def mailable(self) -> bool:
-        return self.consent is ConsentState.GRANTED and self.suppressed is None
+        granted = self.consent is ConsentState.GRANTED and not self.ended
+        return granted and self.suppressed is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Erased:
         return len(self.deleted) + len(self.changed)
 
 
-def show_person(db: Database, home: Home, email: str) -> Person:
+def show_person(db: Database, home: Home, email: str, *, now: datetime) -> Person:
     """Raises NotFound for an address that nobody has, BadInput for what is no address."""
     address = _address(email)
     digest = address_hash(address, home.secret("suppression.key"))
@@ -61,10 +65,13 @@ def show_person(db: Database, home: Home, email: str) -> Person:
             raise NotFound(
                 "no lead has this address", where=address, fix="check the spelling; case is ignored"
             )
+        newest = consents.newest(session, lead.id)
         return Person(
             lead,
-            consents.consent_state(session, lead.id),
+            newest.state if newest else None,
             consents.reasons(session, [digest]).get(digest),
+            newest.basis if newest else None,
+            ended=bool(newest and newest.expires_at and newest.expires_at <= now),
         )
 
 

@@ -110,10 +110,11 @@ def mailable(
     countries: Sequence[str] = (),
     after_id: int = 0,
     limit: int = 2000,
+    now: datetime | None = None,
 ) -> list[MailableLead]:
     """The next leads by id with marketing consent granted and an address that is not suppressed.
 
-    Suppression is looked up by the hash that is stored with the lead; `key` is not needed for it.
+    With `now` a consent that has ended counts no more (the fence looks at that in any case). Suppression is looked up by the hash that is stored with the lead; `key` is not needed for it.
     `countries` are ISO 3166 codes; none means all.
     """
     columns = (
@@ -125,7 +126,7 @@ def mailable(
         Lead.timezone,
         Lead.segment_id,
     )
-    query = _mailable(select(*columns), countries).where(Lead.id > after_id)
+    query = _mailable(select(*columns), countries, now).where(Lead.id > after_id)
     return [
         MailableLead(id_, email, first, Language(lang) if lang else None, land, zone, segment)
         for id_, email, first, lang, land, zone, segment in session.execute(
@@ -134,15 +135,26 @@ def mailable(
     ]
 
 
-def count_mailable(session: Session, *, key: bytes = b"", countries: Sequence[str] = ()) -> int:
-    return session.scalar(_mailable(select(func.count(Lead.id)), countries)) or 0
+def count_mailable(
+    session: Session,
+    *,
+    key: bytes = b"",
+    countries: Sequence[str] = (),
+    now: datetime | None = None,
+) -> int:
+    return session.scalar(_mailable(select(func.count(Lead.id)), countries, now)) or 0
 
 
 def cells(
-    session: Session, *, key: bytes = b"", countries: Sequence[str] = ()
+    session: Session,
+    *,
+    key: bytes = b"",
+    countries: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> dict[tuple[int | None, Language | None], int]:
     """How many leads that may be mailed there are for each segment and stated language."""
-    query = _mailable(select(Lead.segment_id, Lead.language, func.count(Lead.id)), countries)
+    counted = select(Lead.segment_id, Lead.language, func.count(Lead.id))
+    query = _mailable(counted, countries, now)
     rows = session.execute(query.group_by(Lead.segment_id, Lead.language))
     return {(segment, Language(lang) if lang else None): count for segment, lang, count in rows}
 
@@ -215,11 +227,14 @@ def _new_ids(session: Session, number: int) -> list[int]:
     return list(range(first, first + number))
 
 
-def _mailable(query: Select[Any], countries: Sequence[str]) -> Select[Any]:
+def _mailable(query: Select[Any], countries: Sequence[str], now: datetime | None) -> Select[Any]:
     """The one place that says who may be mailed: the newest consent for marketing is a grant (of two at
-    the same moment the withdrawal counts), and the address is not suppressed."""
+    the same moment the withdrawal counts) that has not ended, and the address is not suppressed."""
+    state: Any = Consent.state
+    if now is not None:
+        state = case((Consent.expires_at <= now, "ended"), else_=Consent.state)
     newest = (
-        select(Consent.state)
+        select(state)
         .where(Consent.lead_id == Lead.id, Consent.purpose == "marketing")
         .order_by(Consent.at.desc(), restrictive_first(), Consent.id.desc())
         .limit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from audience.headers import map_columns
 from audience.rows import Record
 from audience.understand import Understanding, Understood
 from pigeonry.domain import ConsentBasis, ConsentClaim, Language, LeadRecord
+from pigeonry.errors import WrongUse
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 CLAIM = ConsentClaim(ConsentBasis.EXPRESS, "newsletter-form")
@@ -180,14 +182,76 @@ def test_a_no_is_a_withdrawal() -> None:
     [
         ("express", ConsentBasis.EXPRESS, "import"),
         ("express: form 3", ConsentBasis.EXPRESS, "form 3"),
-        ("Client existent: comandă", ConsentBasis.EXISTING_CUSTOMER, "comandă"),
         ("Freely given consent from contact", ConsentBasis.EXPRESS, "import"),
-        ("Legitimate interest – existing customer", ConsentBasis.EXISTING_CUSTOMER, "import"),
     ],
 )
 def test_a_column_may_state_its_own_basis(value: str, basis: ConsentBasis, source: str) -> None:
     found = taken({"Consent": value, "Consent date": "2024-05-01"}).consent
     assert found == ConsentClaim(basis, source, "2024-05-01")
+
+
+EVIDENCE = "cumpărat=curs; similare=alte cursuri; dezabonare=oferită"
+
+
+@pytest.mark.parametrize(
+    "value", ["Client existent: comandă", "Legitimate interest – existing customer"]
+)
+def test_an_existing_customer_without_evidence_gave_no_basis(value: str) -> None:
+    found = read({"Consent": value, "Consent date": "2024-05-01"})
+    assert found.record is not None
+    assert found.record.consent is None
+    (error,) = found.errors
+    assert error.code == "consent_unclear"
+    assert "what was bought (bought=)" in error.reason
+    assert "when (on=)" not in error.reason  # the row's own date says so
+
+
+def test_an_existing_customer_with_evidence_in_the_row_has_it_as_proof() -> None:
+    value = f"Client existent: comandă; {EVIDENCE}"
+    found = taken({"Consent": value, "Consent date": "2024-05-01"}).consent
+    assert found is not None
+    assert (found.basis, found.source) == (ConsentBasis.EXISTING_CUSTOMER, "comandă")
+    assert json.loads(found.proof) == {
+        "bought": "curs", "on": "2024-05-01", "similar": "alte cursuri", "opt-out": "oferită",
+    }  # fmt: skip
+
+
+def test_evidence_for_the_whole_file_is_completed_by_the_row() -> None:
+    claim = ConsentClaim(ConsentBasis.EXISTING_CUSTOMER, "shop", "similar=courses; opt-out=yes")
+    row = {"Consent": "existing-customer: bought=pencils", "Consent date": "2024-05-01"}
+    found = taken(row, claim).consent
+    assert found is not None
+    assert json.loads(found.proof)["similar"] == "courses"
+    assert (
+        taken({"Consent": "existing-customer", "Consent date": "2024-05-01"}, claim).consent is None
+    )
+
+
+def test_a_file_of_existing_customers_without_evidence_is_refused_as_a_whole() -> None:
+    claim = ConsentClaim(ConsentBasis.EXISTING_CUSTOMER, "shop")
+    with pytest.raises(WrongUse, match="evidence"):
+        read({"city": "Iași"}, claim)
+    whole = ConsentClaim(ConsentBasis.EXISTING_CUSTOMER, "shop", f"{EVIDENCE}; data=01.05.2024")
+    consent = taken({"city": "Iași"}, whole).consent
+    assert consent is not None
+    assert json.loads(consent.proof)["on"] == "01.05.2024"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Legitimate interest",
+        "interes legitim",
+        "B2B",
+        "Legitimate interest – prospect/lead",
+        "acord implicit",
+    ],
+)
+def test_what_is_a_basis_elsewhere_is_none_here_and_the_report_says_why(value: str) -> None:
+    found = read({"Consent": value}, CLAIM)
+    assert found.record is not None
+    assert found.record.consent is None
+    assert "Law 506/2004 art. 12" in found.errors[0].reason
 
 
 def test_of_several_consent_columns_the_most_restrictive_counts() -> None:

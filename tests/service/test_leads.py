@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from pigeonry.config import Home, load_home
 from pigeonry.domain import ConsentBasis, ConsentClaim, ConsentState, SuppressionReason
 from pigeonry.domain.address import address_hash
-from pigeonry.errors import BadInput, OutsideFailure
-from pigeonry.service.leads import ImportReport, import_leads
-from pigeonry.store import consents, leads
+from pigeonry.errors import BadInput, OutsideFailure, WrongUse
+from pigeonry.service.leads import ImportReport, import_leads, parse_claim
+from pigeonry.store import consent_texts, consents, leads
 from pigeonry.store.models import ImportRun
 from pigeonry.store.session import Database
 
@@ -426,3 +426,33 @@ def test_the_real_leads_are_all_taken_within_ten_seconds(
     assert run(database, home, path).unchanged == 4598
     with database.read() as session:
         assert leads.count_mailable(session) == 4598 - 364
+
+
+def test_a_claim_may_name_the_text_that_was_shown_and_ends_after_the_days_that_are_set(
+    database: Database, home: Home, tmp_path: Path
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email\nana@example.com\n", encoding="utf-8")
+    with database.write() as session:
+        version = consent_texts.add(session, language="ro", text="Da.", at=NOW)
+    (home.path / "pigeonry.toml").write_text("[privacy]\nconsent_days = 30\n")
+    ending = load_home(home.path, env={})
+    with pytest.raises(WrongUse, match="no consent text"):
+        run(database, ending, path, claim=parse_claim(f"express:form@{'0' * 16}"))
+    run(database, ending, path, claim=parse_claim(f"express:form@{version}"))
+    with database.read() as session:
+        lead = leads.by_email(session, "ana@example.com")
+        assert lead is not None
+        consent = consents.newest(session, lead.id)
+        assert consent is not None
+        assert (consent.source, consent.text_version) == ("form", version)
+        last = NOW + timedelta(days=30)
+        assert consent.expires_at == last
+        assert leads.count_mailable(session, now=last - timedelta(seconds=1)) == 1
+        assert leads.count_mailable(session, now=last) == 0
+
+
+@pytest.mark.parametrize("named", ["legitimate-interest", "B2B", "interes legitim"])
+def test_cold_mail_is_refused_with_the_reason(named: str) -> None:
+    with pytest.raises(WrongUse, match="Law 506/2004"):
+        parse_claim(f"{named}:bought list")

@@ -114,13 +114,13 @@ def mailed(db: Database, home: Home) -> None:
 
 def test_a_lead_is_shown_with_what_decides_about_mail(database: Database, home: Home) -> None:
     bring(database, home)
-    person = show_person(database, home, " ANA@example.com ")
+    person = show_person(database, home, " ANA@example.com ", now=NOW)
     assert person.mailable
     assert person.lead.first_name == "Ana"
     with pytest.raises(NotFound):
-        show_person(database, home, "nobody@example.com")
+        show_person(database, home, "nobody@example.com", now=NOW)
     with pytest.raises(BadInput):
-        show_person(database, home, "nobody")
+        show_person(database, home, "nobody", now=NOW)
 
 
 def test_an_export_holds_all_that_is_stored_about_the_person_and_nothing_of_others(
