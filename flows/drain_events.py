@@ -1,5 +1,5 @@
-"""Understands the raw events that providers have reported since the last run, and asks once a day for what
-they may have failed to report."""
+"""Understands what came back since the last run: what providers report, what they may have failed to report
+(asked for once a day), and what people and servers answer by mail."""
 
 from __future__ import annotations
 
@@ -11,5 +11,7 @@ from flows import tasks
 @flow(name="drain-events")
 def drain_events(home: str = "", as_of: str = "") -> tasks.Counts:
     """De-duplicate, tell machines from people, suppress at once where somebody said stop."""
-    tasks.pull_stops(home, as_of)
+    # A provider or mailbox that does not answer shows as a failed task; what is here is still understood.
+    tasks.pull_stops(home, as_of, return_state=True)
+    tasks.poll_mailbox(home, as_of, return_state=True)
     return tasks.drain_events(home, as_of)

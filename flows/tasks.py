@@ -149,6 +149,18 @@ def pull_stops(home: str, as_of: str) -> Counts:
     return {**report.lists, "applied": report.ingested.applied}
 
 
+@service_task("poll mailbox")
+def poll_mailbox(home: str, as_of: str) -> Counts:
+    """Fetch replies and bounces, where a mailbox is set."""
+    from pigeonry.service.inbound import poll
+
+    with opened(home) as (db, found):
+        if not found.settings.inbound.imap_host:
+            return {}
+        report = poll(db, found, now=clock(as_of)(), progress=logged())
+    return {"fetched": report.fetched}
+
+
 @service_task("drain events")
 def drain_events(home: str, as_of: str) -> Counts:
     """Understand the raw events that are waiting."""
@@ -156,6 +168,8 @@ def drain_events(home: str, as_of: str) -> Counts:
 
     with opened(home) as (db, found):
         report = drain_events(db, found, now=clock(as_of)(), progress=logged())
+    for alert in report.alerts:
+        get_run_logger().warning(alert)
     return {
         "received": report.received,
         "duplicate": report.duplicate,

@@ -1,48 +1,85 @@
-"""`pigeonry events ingest`, `events pull` and `pigeonry learn`."""
+"""`pigeonry events ingest`, `events poll`, `events pull` and `pigeonry learn`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pigeonry.cli.common import Output, command_body
 
+if TYPE_CHECKING:
+    from pigeonry.service.events import IngestReport
+
 
 @click.group()
 def events() -> None:
-    """Take in what providers report."""
+    """Take in what comes back: reports of providers, answers by mail, conversions."""
 
 
 @events.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--source", required=True, help="Whose words the file speaks: sendgrid.")
+@click.option(
+    "--source", required=True, help="What the file holds: sendgrid, inbound or conversions."
+)
 @command_body
 def ingest(output: Output, file: Path, source: str) -> int:
     """Store a file of events as it is, then apply what is new. Safe to run again.
 
-    FILE holds a JSON array, one JSON object a line, or one object. Unsubscribes, complaints and hard
-    bounces stop all mail to that address at once.
+    \b
+    sendgrid     a JSON array of its events, one JSON object a line, or one object
+    inbound      a raw mail (.eml), or the form that SendGrid's inbound parse posts
+    conversions  a CSV file, or JSON: id, email | send_key | external_id, at, value, currency, name
+
+    Unsubscribes, complaints, hard bounces and answers that ask us to stop end all mail to that address
+    at once.
     """
     from datetime import UTC, datetime
 
+    from pigeonry.service.conversions import ingest_conversions
     from pigeonry.service.events import ingest_events
 
     home, db = output.open()
-    report = ingest_events(
-        db,
-        home,
-        file.read_bytes(),
-        source=source,
-        now=datetime.now(UTC),
-        progress=output.progress,
-    )
+    now, progress = datetime.now(UTC), output.progress
+    with file.open("rb") as start:
+        table = source == "conversions" and not start.read(64).lstrip().startswith((b"[", b"{"))
+    if table:
+        report = ingest_conversions(db, home, file, now=now, progress=progress)
+    else:
+        body = file.read_bytes()
+        report = ingest_events(db, home, body, source=source, now=now, progress=progress)
+    return _say(output, report, "row" if table else "element")
+
+
+@events.command()
+@command_body
+def poll(output: Output) -> int:
+    """Fetch replies and bounces from the mailbox of `inbound.imap_host`, then apply them.
+
+    Marks as seen what it has stored, and deletes nothing. Safe to run again; the `drain_events` flow does
+    it as often as it runs.
+    """
+    from datetime import UTC, datetime
+
+    from pigeonry.service.events import drain_events
+    from pigeonry.service.inbound import poll as poll_mailbox
+
+    home, db = output.open()
+    now = datetime.now(UTC)
+    fetched = poll_mailbox(db, home, now=now, progress=output.progress).fetched
+    output.say(f"{fetched:,} mails fetched")
+    report = drain_events(db, home, now=now, progress=output.progress)
+    return _say(output, report, "element", fetched=fetched)
+
+
+def _say(output: Output, report: IngestReport, place: str, **more: int) -> int:
     output.say(
         f"{report.received:,} events: {report.applied:,} applied, {report.duplicate:,} seen before, "
         f"{report.rejected:,} rejected"
     )
     if report.unmatched:
-        output.say(f"  {report.unmatched:,} speak of no message of ours; kept without an address")
+        output.say(f"  {report.unmatched:,} speak of nobody we know; kept without an address")
     if report.suppressed:
         output.say(f"  {report.suppressed:,} stop all mail to their address")
     if report.proven:
@@ -50,9 +87,10 @@ def ingest(output: Output, file: Path, source: str) -> int:
     for alert in report.alerts:
         output.say(f"  ATTENTION: {alert}")
     for error in report.errors[:20]:
-        output.say(f"  element {error.position}: {error.reason}")
+        output.say(f"  {place} {error.position}: {error.reason}")
     output.result(
         {
+            **more,
             "received": report.received,
             "duplicate": report.duplicate,
             "applied": report.applied,
