@@ -15,8 +15,6 @@ from typing import Any
 
 from pigeonry.errors import ConfigError
 
-_RECORD = 16384  # bytes in one write: what one TLS record takes
-
 
 def _awake() -> float:
     """Seconds that also pass while the machine sleeps, where the system tells (Linux)."""
@@ -62,7 +60,7 @@ def send(sock: socket.socket, data: bytes, left: Callable[[], float]) -> None:
     view = memoryview(data)
     while view:
         sock.settimeout(left())
-        view = view[sock.send(view[:_RECORD]) :]
+        view = view[sock.send(view) :]  # over TLS at most a record
 
 
 def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
