@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -59,21 +59,69 @@ class CellResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A filled world whose channel leads to a sink of its own, in a folder that is removed afterwards."""
+
+    world: World
+    log: Path  # the sink's
+    folder: Path
+
+    def crew(self, size: int) -> Crew:
+        return Crew(self.world, size, self.folder / "workers.log")
+
+    def arrivals(self) -> list[Arrival]:
+        if self.world.home.settings.sending.channel == "file":
+            return outbox_arrivals(self.world.home.outbox)
+        return arrivals(self.log)
+
+    def seen(self) -> int:
+        """How many mails the far end has taken by now."""
+        if self.world.home.settings.sending.channel == "file":
+            return len(self.arrivals())
+        return max(0, self.log.read_bytes().count(b"\n") - 1)
+
+    def count(self) -> Count:
+        return count(self.arrivals(), self.world.keys())
+
+
 @contextmanager
-def stage(
-    folder: Path, *, channel: str, database: str, seed: int, leads: int, limits: Limits
-) -> Iterator[tuple[World, Path]]:
-    """A filled world whose channel leads to a sink of its own; and the sink's log."""
-    log = folder / "sink.log"
-    shares = {"smtp": mischief.SMTP, "sendgrid": mischief.SENDGRID}.get(channel, {})
-    with database_url(database, folder) as url:
-        if channel == "file":
-            home = make_home(folder / "home", channel=channel, url=url, port=0, limits=limits)
-            yield make_world(home, leads=leads), log
-            return
-        with sinks.running(channel, log, mischief.Mischief(seed, shares=dict(shares))) as port:
-            home = make_home(folder / "home", channel=channel, url=url, port=port, limits=limits)
-            yield make_world(home, leads=leads), log
+def scene(
+    *,
+    channel: str,
+    database: str,
+    seed: int,
+    people: int,
+    limits: Limits,
+    shares: Mapping[str, float] | None = None,
+    delay_ms: float = 0.0,
+) -> Iterator[Scene]:
+    """Set up everything that one trial needs. `shares` of mischief: the channel's usual ones when not given."""
+    usual = {"smtp": mischief.SMTP, "sendgrid": mischief.SENDGRID}.get(channel, {})
+    script = mischief.Mischief(
+        seed, delay_ms=delay_ms, shares=dict(usual if shares is None else shares)
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="prove-") as name,
+        database_url(database, Path(name)) as url,
+        _far_end(channel, Path(name) / "sink.log", script) as port,
+    ):
+        folder = Path(name)
+        home = make_home(folder / "home", channel=channel, url=url, port=port, limits=limits)
+        world = make_world(home, people=people)
+        try:
+            yield Scene(world, folder / "sink.log", folder)
+        finally:
+            world.database.dispose()
+
+
+@contextmanager
+def _far_end(channel: str, log: Path, script: mischief.Mischief) -> Iterator[int]:
+    if channel == "file":
+        yield 0
+        return
+    with sinks.running(channel, log, script) as port:
+        yield port
 
 
 def run_cell(
@@ -89,48 +137,32 @@ def run_cell(
 ) -> CellResult:
     """Send `messages` mails with `kills` SIGKILLs on the way, settle what evidence can settle, and count."""
     limits = limits or Limits()
-    with tempfile.TemporaryDirectory(prefix="prove-") as name:
-        folder = Path(name)
-        with stage(
-            folder, channel=channel, database=database, seed=seed, leads=messages, limits=limits
-        ) as (world, log):
-            began = time.monotonic()
-            crew = Crew(world, workers, folder / "workers.log")
-
-            def done() -> int:
-                return len(seen(world, log))
-
-            struck = run_under_fire(
-                crew, seed=seed, kills=kills, total=messages, done=done, progress=progress
-            )
-            left, unsettled = _settle(world, log, crew, limits, seed)
-            result = CellResult(
-                channel=channel,
-                database=database,
-                seed=seed,
-                kills=struck,
-                seconds=time.monotonic() - began,
-                count=count(seen(world, log), world.keys()),
-                resolved=1.0 if not left else 1 - unsettled / left,
-                limits=limits.shown(),
-            )
-            world.database.dispose()
-            return result
+    with scene(channel=channel, database=database, seed=seed, people=messages, limits=limits) as it:
+        began, crew = time.monotonic(), it.crew(workers)
+        struck = run_under_fire(
+            crew, seed=seed, kills=kills, total=messages, done=it.seen, progress=progress
+        )
+        left, unsettled = settle(it, crew, limits)
+        return CellResult(
+            channel=channel,
+            database=database,
+            seed=seed,
+            kills=struck,
+            seconds=time.monotonic() - began,
+            count=it.count(),
+            resolved=1.0 if not left else 1 - unsettled / left,
+            limits=limits.shown(),
+        )
 
 
-def seen(world: World, log: Path) -> list[Arrival]:
-    if world.home.settings.sending.channel == "file":
-        return outbox_arrivals(world.home.outbox)
-    return arrivals(log)
-
-
-def _settle(world: World, log: Path, crew: Crew, limits: Limits, seed: int) -> tuple[int, int]:
+def settle(it: Scene, crew: Crew, limits: Limits) -> tuple[int, int]:
     """Evidence for what nobody knew: the provider's events, then the end of the quarantine. Returns how many
     were unknown at first, and how many a person has to decide."""
+    world = it.world
     first = len(_uncertain(world))
     for _ in range(_ROUNDS):
         if world.home.settings.sending.channel == "sendgrid":
-            _deliver_events(world, log)
+            _deliver_events(it)
         if not _uncertain(world) and not world.waiting():
             break
         time.sleep(limits.quarantine + 1)
@@ -141,7 +173,7 @@ def _settle(world: World, log: Path, crew: Crew, limits: Limits, seed: int) -> t
             base.close(sender)
         if not world.waiting():
             break
-        run_under_fire(crew, seed=seed, kills=0, total=0, done=lambda: 0)
+        run_under_fire(crew, seed=1, kills=0, total=0, done=lambda: 0)
     return first, len(_uncertain(world))
 
 
@@ -149,7 +181,7 @@ def _uncertain(world: World) -> list[str]:
     return [key for key, state in world.keys().items() if state in ("unknown", "parked")]
 
 
-def _deliver_events(world: World, log: Path) -> None:
+def _deliver_events(it: Scene) -> None:
     """What the provider reports of everything that it took, twice over."""
     found = [
         {
@@ -159,11 +191,11 @@ def _deliver_events(world: World, log: Path) -> None:
             "send_key": arrival.key,
             "email": "someone@example.com",
         }
-        for arrival in arrivals(log)
+        for arrival in it.arrivals()
     ]
     for start in range(0, len(found), _EVENTS):
         body = json.dumps(found[start : start + _EVENTS]).encode()
         for _ in range(2):
             ingest_events(
-                world.database, world.home, body, source="sendgrid", now=datetime.now(UTC)
+                it.world.database, it.world.home, body, source="sendgrid", now=datetime.now(UTC)
             )

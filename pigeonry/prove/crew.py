@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import OutsideFailure
 from pigeonry.prove.world import World
 
+Worker = subprocess.Popen[bytes]
 _POLL = 0.02
 _LONGEST = 1800.0  # seconds; a crew that needs longer has got stuck
 
@@ -26,17 +28,17 @@ class Crew:
     world: World
     size: int
     log: Path  # of the workers' errors
-    env: dict[str, str] | None = None
-    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _running: list[Worker] = field(default_factory=list)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *, env: Mapping[str, str] | None = None, shift: float = 0.0) -> Worker:
+        """One more worker; `env` is added to this process's own, `shift` moves its clock by seconds."""
         with self.log.open("ab") as errors:
             worker = subprocess.Popen(
                 [
                     sys.executable, "-m", "pigeonry.prove.worker",
-                    str(self.world.home.path), str(self.world.campaign_id),
+                    str(self.world.home.path), str(self.world.campaign_id), str(shift),
                 ],
-                stdout=errors, stderr=errors, env=self.env,
+                stdout=errors, stderr=errors, env={**os.environ, **(env or {})},
             )  # fmt: skip
         self._running.append(worker)
         return worker

@@ -32,6 +32,8 @@ class Mischief:
         return self._lot.randrange(top)
 
 
+NONE: dict[str, float] = {}
+
 # Each of these is a row of the outcome table. The comment says what can be known from the sender's side.
 SMTP = {
     "refuse": 0.001,  # 550 to RCPT: definitely not accepted, for good

@@ -1,4 +1,6 @@
-"""One sender as an operator would run it, in a process of its own, to be killed: `HOME CAMPAIGN`.
+"""One sender as an operator would run it, in a process of its own, to be killed: `HOME CAMPAIGN [SHIFT]`.
+
+SHIFT moves its clock by so many seconds, as a machine with a wrong clock would.
 
 Exit codes as everywhere: 0 when nothing waits any more, 1 when something does, 4 when the channel is down.
 SIGTERM ends it after the hand-overs under way.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pigeonry.config import load_home
@@ -22,6 +24,7 @@ PATIENCE = 30.0  # seconds that it waits for what another sender may still give 
 
 def main() -> int:
     home, campaign_id = load_home(Path(sys.argv[1])), int(sys.argv[2])
+    shift = timedelta(seconds=float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
@@ -29,7 +32,7 @@ def main() -> int:
             open_database(home),
             home,
             campaign_id,
-            now=lambda: datetime.now(UTC),
+            now=lambda: datetime.now(UTC) + shift,
             stop=stop,
             patience=PATIENCE,
         )

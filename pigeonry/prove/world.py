@@ -14,7 +14,7 @@ from pigeonry.domain.address import address_hash
 from pigeonry.errors import OutsideFailure
 from pigeonry.prove.limits import Limits
 from pigeonry.service.homes import init
-from pigeonry.store import campaigns, messages
+from pigeonry.store import campaigns, leads, messages
 from pigeonry.store.models import Consent, Lead, PromptVersion, Segment, Variant
 from pigeonry.store.session import Database
 
@@ -87,17 +87,16 @@ def make_home(folder: Path, *, channel: str, url: str, port: int, limits: Limits
     return load_home(folder, env={})
 
 
-def make_world(home: Home, *, leads: int) -> World:
-    """Fill the home: `leads` people with express consent, and one planned message each."""
+def make_world(home: Home, *, people: int) -> World:
+    """Fill the home: `people` leads with express consent, and one planned message each."""
     database, at = init(home), datetime.now(UTC)
-    key = home.secret("suppression.key")
     with database.write() as session:
         campaign_id = campaigns.create(
             session, name="Proof", brief_source=BRIEF, occurrence="", stage="send_test", seed=1,
             channel=home.settings.sending.channel, at=at,
         )  # fmt: skip
         segment = Segment(
-            name="Everyone", description="", terms=[], size=leads, embedder="", model_version="",
+            name="Everyone", description="", terms=[], size=people, embedder="", model_version="",
             centroid=b"", created_at=at,
         )  # fmt: skip
         prompt = PromptVersion(version="0" * 16, name="subject", source="", created_at=at)
@@ -111,18 +110,28 @@ def make_world(home: Home, *, leads: int) -> World:
             cta="Vezi cursul", cost_micros=0, currency="EUR", predicted_click=None, created_at=at,
         )  # fmt: skip
         session.add(variant)
+    world = World(home, database, campaign_id)
+    for start in range(0, people, _BATCH):
+        plan_more(world, min(_BATCH, people - start))
+    return world
+
+
+def plan_more(world: World, number: int) -> None:
+    """So many further people with consent, and a planned message for each."""
+    at, home = datetime.now(UTC), world.home
+    key = home.secret("suppression.key")
+    with world.database.write() as session:
+        before = leads.count(session)
+        variant_id = next(iter(messages.variant_ids(session, world.campaign_id)))
+        people = [_lead(before + n, key, at) for n in range(1, number + 1)]
+        session.add_all(people)
         session.flush()
-        variant_id = variant.id
-    for start in range(0, leads, _BATCH):
-        numbers = range(start + 1, min(start + _BATCH, leads) + 1)
-        with database.write() as session:
-            people = [_lead(number, key, at) for number in numbers]
-            session.add_all(people)
-            session.flush()
-            session.add_all(_consent(lead.id, at) for lead in people)
-            plan = [
+        session.add_all(_consent(lead.id, at) for lead in people)
+        messages.plan(
+            session,
+            [
                 PlannedMessage(
-                    campaign_id,
+                    world.campaign_id,
                     lead.id,
                     variant_id,
                     1,
@@ -130,9 +139,9 @@ def make_world(home: Home, *, leads: int) -> World:
                     home.settings.sending.channel,
                 )
                 for lead in people
-            ]
-            messages.plan(session, plan, at)
-    return World(home, database, campaign_id)
+            ],
+            at,
+        )
 
 
 def address(number: int) -> str:

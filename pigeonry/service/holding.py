@@ -19,13 +19,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pigeonry.config import Home
-from pigeonry.errors import Refused
-from pigeonry.store import holds
+from pigeonry.domain.message import Outcome
+from pigeonry.errors import Refused, WrongUse
+from pigeonry.service import journal
+from pigeonry.store import holds, messages
 from pigeonry.store.holds import InstanceRow, OpenHold
 from pigeonry.store.session import Database, Session
 
 MARKER = "instance.json"
 BEAT_SECONDS = 5.0
+_CHUNK = 500
 _MACHINE = Path("/etc/machine-id")
 
 
@@ -82,11 +85,66 @@ def look(db: Database, home: Home, *, now: datetime) -> OpenHold | None:
     return held or (OpenHold(problem, now) if problem else None)
 
 
-def confirm(db: Database, home: Home, *, by: str, now: datetime) -> int:
-    """An operator has looked and lets mail leave again; returns how many holds were lifted.
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """`found` planned messages had left already, as this home's journals show; `cancelled` will not be sent."""
 
-    From here on this home and this database belong together, and what is overdue may go out late.
+    lifted: int
+    found: int
+    cancelled: int
+    waiting: int
+
+
+def confirm(db: Database, home: Home, *, by: str, now: datetime, planned: str = "") -> Confirmed:
+    """An operator has looked and lets mail leave again.
+
+    From here on this home and this database belong together. Planned messages that this home's journals
+    know as handed over count as that. `planned` says what becomes of the others, which a copy or a newer
+    state of this database may have sent: "send" or "cancel". Raises WrongUse when there are any and
+    nothing is said.
     """
+    with db.read() as session:
+        waiting = messages.waiting(session)
+    if waiting and planned not in ("send", "cancel"):
+        raise WrongUse(
+            f"{waiting:,} messages wait to be sent; if this database was restored or copied, some of them "
+            "may have left already",
+            where="hold confirm",
+            fix="say --send-planned when nothing was sent from elsewhere or since the backup, else "
+            "--cancel-planned",
+        )
+    found = _found(db, home, now) if waiting else 0
+    cancelled = 0
+    if planned == "cancel":
+        with db.write() as session:
+            cancelled = messages.cancel_waiting(
+                session, reason=f"cancelled when {by} lifted a hold"
+            )
+    lifted = _join(db, home, by=by, now=now)
+    return Confirmed(lifted, found, cancelled, max(0, waiting - found - cancelled))
+
+
+def _found(db: Database, home: Home, now: datetime) -> int:
+    """Settle planned messages that a journal knows as handed over since the backup was made."""
+    left = journal.handed_over(home)
+    keys = [
+        key
+        for key, end in left.items()
+        if end is None or end.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+    ]
+    settled = 0
+    for start in range(0, len(keys), _CHUNK):
+        with db.write() as session:
+            settled += messages.mark_handed_over(
+                session,
+                {key: left[key] for key in keys[start : start + _CHUNK]},
+                at=now,
+                reason="a journal of this home shows that it was handed over",
+            )
+    return settled
+
+
+def _join(db: Database, home: Home, *, by: str, now: datetime) -> int:
     with _marked(home) as path:
         marker = _read(path)
         with db.read() as session:

@@ -2,12 +2,14 @@
 
 Lines are written, not synced: what a process wrote is there when the process is killed. It is not proof
 after the machine itself went down, and is not read then: a dead owner is told by boot id and process.
-It turns most of what a killed sender leaves behind from unknown into known, without asking anybody.
+It turns most of what a killed sender leaves behind from unknown into known, without asking anybody. Journals
+are kept for a week: when a backup of the database is put back, they still know what has left since.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, Outcome
 
 _FOLDER = "handovers"
+_KEPT_SECONDS = 7 * 86_400.0
 _NOT_BEGUN = HandOver(Outcome.RETRY, reason="its sender ended before the first byte")
 
 
@@ -26,6 +29,7 @@ class Journal:
     def __init__(self, home: Home, owner: str) -> None:
         self.path = _path(home, owner)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        _prune(self.path.parent)
         self._handle = os.open(
             self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -39,7 +43,8 @@ class Journal:
     def end(self, send_key: str, epoch: int, result: HandOver) -> None:
         """After the answer."""
         failpoint("journal.before_end")
-        words = " ".join(result.reason.split())[:200]
+        # A server's words may hold the address; a journal is no place for it.
+        words = " ".join("..." if "@" in word else word for word in result.reason.split())[:200]
         self._line(
             f"e {send_key} {epoch} {result.outcome} {result.channel or '-'} "
             f"{result.provider_id.replace(' ', '')[:200] or '-'} {words}"
@@ -51,11 +56,8 @@ class Journal:
         if os.write(self._handle, data) != len(data):
             raise OSError("the journal of hand-overs was cut short: the disk is full")
 
-    def close(self, *, remove: bool) -> None:
-        """`remove` when every hand-over in it is recorded in the database."""
+    def close(self) -> None:
         os.close(self._handle)
-        if remove:
-            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,20 @@ class Testimony:
 def read(home: Home, owner: str) -> Testimony | None:
     """The journal of an owner that is certainly dead; None when there is none here."""
     try:
-        lines = _path(home, owner).read_bytes().split(b"\n")[:-1]  # a cut last line was not written
+        return Testimony(_entries(_path(home, owner)))
     except OSError:
         return None
+
+
+def handed_over(home: Home) -> dict[str, HandOver | None]:
+    """send key -> how its last hand-over ended (None: nobody knows), from every journal that is kept."""
+    folder = home.path / _FOLDER
+    paths = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    return {key: end for path in paths for (key, _), end in _entries(path).items()}
+
+
+def _entries(path: Path) -> dict[tuple[str, int], HandOver | None]:
+    lines = path.read_bytes().split(b"\n")[:-1]  # a cut last line was not written
     entries: dict[tuple[str, int], HandOver | None] = {}
     for line in lines:
         parts = line.decode("utf-8", "replace").split(" ", 6)
@@ -88,12 +101,14 @@ def read(home: Home, owner: str) -> Testimony | None:
                 reason=reason,
                 channel="" if channel == "-" else channel,
             )
-    return Testimony(entries)
+    return entries
 
 
-def forget(home: Home, owner: str) -> None:
-    """Its hand-overs are all settled."""
-    _path(home, owner).unlink(missing_ok=True)
+def _prune(folder: Path) -> None:
+    before = time.time() - _KEPT_SECONDS
+    for path in folder.glob("*.log"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
 
 
 def _path(home: Home, owner: str) -> Path:

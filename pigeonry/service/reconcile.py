@@ -91,11 +91,8 @@ def _reap(db: Database, home: Home, dead: list[str], now: datetime) -> reaping.R
             dead=dead,
             testimony=testimony,
         )
-        still = set(reaping.owners(session))
         failpoint("reap.before_commit")
     failpoint("reap.after_commit")
-    for owner in set(dead) - still:
-        journal.forget(home, owner)
     return reaped
 
 

@@ -90,12 +90,10 @@ def send_campaign(
                 lanes=lanes or settings.lanes or LANES.get(channel.name.partition(">")[0], 1),
                 patience=settings.lease_seconds + 5 if patience is None else patience,
             )
-            recorded = False
             try:
                 run.run()
-                recorded = True
             finally:
-                log.close(remove=recorded)
+                log.close()
                 with db.write() as session:
                     handovers.release(session, owner=owner)
         reconcile(db, home, channel, now=now())

@@ -6,7 +6,7 @@ Claiming, fencing and recording a hand-over live in `store.handovers`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,11 +14,12 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pigeonry.domain import Copy, Language
-from pigeonry.domain.message import MessageState, PlannedMessage
+from pigeonry.domain.message import HandOver, MessageState, Outcome, PlannedMessage
 from pigeonry.errors import NotFound, Refused
 from pigeonry.store.models import Campaign, Lead, Message, MessageAttempt, Variant
 from pigeonry.store.session import Session
 
+_OPEN = (MessageState.PLANNED.value, MessageState.CLAIMED.value)
 _UNIQUE = ("lead_id", "campaign_id", "step", "occurrence")
 
 
@@ -100,6 +101,53 @@ def cancel_planned(session: Session, campaign_id: int, *, reason: str) -> int:
     return result.rowcount
 
 
+def waiting(session: Session) -> int:
+    """Messages of all campaigns that may still be sent."""
+    return (
+        session.scalar(select(func.count()).select_from(Message).where(Message.state.in_(_OPEN)))
+        or 0
+    )
+
+
+def cancel_waiting(session: Session, *, reason: str) -> int:
+    """Cancel what has not been handed over, in every campaign; returns how many."""
+    result = session.connection().execute(
+        update(Message)
+        .where(Message.state.in_(_OPEN))
+        .values(state=MessageState.CANCELLED.value, reason=reason, owner="", lease_until=None)
+    )
+    return result.rowcount
+
+
+def mark_handed_over(
+    session: Session, ends: Mapping[str, HandOver | None], *, at: datetime, reason: str
+) -> int:
+    """Messages that are planned here and were handed over in truth, by send key: accepted, or unknown where
+    nobody knows how it ended. Returns how many."""
+    changed = 0
+    for key, end in ends.items():
+        accepted = end is not None and end.outcome is Outcome.ACCEPTED
+        state = MessageState.ACCEPTED if accepted else MessageState.UNKNOWN
+        changed += (
+            session.connection()
+            .execute(
+                update(Message)
+                .where(Message.send_key == key, Message.state.in_(_OPEN))
+                .values(
+                    state=state.value,
+                    reason=reason,
+                    handover_at=at,
+                    accepted_at=at if accepted else None,
+                    provider_id=end.provider_id if end else "",
+                    owner="",
+                    lease_until=None,
+                )
+            )
+            .rowcount
+        )
+    return changed
+
+
 def counts(
     session: Session, campaign_id: int, *, wave: int | None = None
 ) -> dict[MessageState, int]:
@@ -121,6 +169,10 @@ def states(session: Session, campaign_id: int) -> dict[str, str]:
         select(Message.send_key, Message.state).where(Message.campaign_id == campaign_id)
     )
     return dict(rows.tuples().all())
+
+
+def variant_ids(session: Session, campaign_id: int) -> list[int]:
+    return list(session.scalars(select(Variant.id).where(Variant.campaign_id == campaign_id)))
 
 
 def texts(session: Session, variant_ids: Collection[int]) -> dict[int, VariantText]:

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from pigeonry.errors import Refused
 from pigeonry.store.session import Database
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config  # a third of a second that only migrating has to pay
+
     found = Config()
     found.set_main_option("script_location", str(_FOLDER))
     found.attributes["connection"] = connection
     return found
 
 
+def _revisions() -> list[str]:
+    """Every revision that this version knows, oldest first: a file's name begins with its number."""
+    return sorted(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py"))
+
+
 def head() -> str:
-    revision = ScriptDirectory(str(_FOLDER)).get_current_head()
-    assert revision is not None
-    return revision
+    return _revisions()[-1]
 
 
 def current(database: Database) -> str | None:
     """The schema's revision, None for an empty database."""
     with database.engine.execution_options(pigeonry_read=True).connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
 
 
 def upgrade(database: Database) -> None:
@@ -40,6 +49,8 @@ def upgrade(database: Database) -> None:
 
     Raises Refused for a database that a newer version wrote.
     """
+    from alembic import command
+
     refuse_newer(database)
     with database.engine.begin() as connection:
         command.upgrade(config(connection), "head")
@@ -47,8 +58,7 @@ def upgrade(database: Database) -> None:
 
 def refuse_newer(database: Database) -> None:
     revision = current(database)
-    known = {script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in _revisions():
         raise Refused(
             f"the database has schema {revision}, which this version does not know",
             where=database.engine.url.render_as_string(hide_password=True),
@@ -58,5 +68,7 @@ def refuse_newer(database: Database) -> None:
 
 def check(database: Database) -> None:
     """Raise where the models and the migrations differ (alembic's own check)."""
+    from alembic import command
+
     with database.engine.connect() as connection:
         command.check(config(connection))

@@ -1,0 +1,1 @@
+"""One trial of each guarantee."""

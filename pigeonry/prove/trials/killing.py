@@ -1,0 +1,108 @@
+"""SIGKILL at random moments, and at every named place of the code in turn."""
+
+from __future__ import annotations
+
+from pigeonry.domain import failpoint
+from pigeonry.prove import mischief
+from pigeonry.prove.cell import CellResult, Scene, run_cell, scene
+from pigeonry.prove.crew import Crew
+from pigeonry.prove.guarantee import Outcome, Setting
+from pigeonry.prove.limits import Limits
+from pigeonry.prove.world import plan_more
+
+_EACH = 12  # mails for one place
+_DOORS = ("file", "smtp", "sendgrid")
+_SECONDS = 60.0
+
+
+def at_random(setting: Setting) -> list[Outcome]:
+    """Every cell of channel and database."""
+    found = []
+    for channel in setting.channels:
+        for database in setting.databases:
+            result = run_cell(
+                channel=channel,
+                database=database,
+                seed=setting.seed,
+                messages=setting.messages,
+                kills=setting.kills,
+                workers=setting.workers,
+                progress=setting.progress,
+            )
+            found.append(outcome(result))
+    return found
+
+
+def outcome(result: CellResult) -> Outcome:
+    numbers = result.count
+    return Outcome(
+        f"{result.channel} on {result.database}",
+        result.held,
+        {
+            "messages": numbers.messages,
+            "kills": result.kills,
+            "duplicates": numbers.duplicates,
+            "lost": numbers.lost,
+            "accepted": numbers.accepted,
+            "failed": numbers.failed,
+            "parked": numbers.parked,
+            "unknown": numbers.unknown,
+            "resolved": round(result.resolved, 4),
+            "seconds": round(result.seconds, 1),
+        },
+    )
+
+
+def at_every_place(setting: Setting) -> list[Outcome]:
+    """Kill one sender at each failpoint, let another finish, count. Deterministic: no lot is drawn."""
+    found = []
+    for channel in dict.fromkeys(("file", *setting.channels)):
+        for database in setting.databases:
+            with scene(
+                channel=channel, database=database, seed=setting.seed, people=0, limits=Limits(),
+                shares=mischief.NONE,
+            ) as it:  # fmt: skip
+                found.append(_places(it, f"{channel} on {database}"))
+    return found
+
+
+def _places(it: Scene, trial: str) -> Outcome:
+    channel = it.world.home.settings.sending.channel
+    places = [
+        place
+        for place in failpoint.POINTS
+        if place.partition(".")[0] not in _DOORS or place.startswith(channel)
+    ]
+    missed = []
+    crew = it.crew(1)
+    for place in places:
+        plan_more(it.world, _EACH)
+        if place.startswith(("reap.", "settle.")):  # somebody has to have left something to reap
+            _run(crew, "journal.after_begin=kill@2")
+        if _run(crew, f"{place}=kill@1") != -9:
+            missed.append(place)
+        code = _run(crew, "")
+        if code != 0:
+            missed.append(f"{place}: the next sender ended with {code}")
+    numbers = it.count()
+    return Outcome(
+        trial,
+        numbers.clean and not missed,
+        {
+            "places": len(places),
+            "not reached": ", ".join(missed) or "none",
+            "messages": numbers.messages,
+            "duplicates": numbers.duplicates,
+            "lost": numbers.lost,
+            "accepted": numbers.accepted,
+            "shown as unknown or parked": numbers.unknown + numbers.parked,
+        },
+    )
+
+
+def _run(crew: Crew, points: str) -> int:
+    worker = crew.start(env={failpoint.VARIABLE: points})
+    try:
+        return worker.wait(_SECONDS)
+    finally:
+        crew.end()
