@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -149,6 +150,18 @@ def web(home: Home, database: Database) -> Iterator[Site]:
         site = Site(client, port, home, database, world, signer, load_links(home), tracked, moment)
         site.secret(KEYS, signer.public)
         yield site
+
+
+@contextmanager
+def locked(web: Site) -> Iterator[sqlite3.Connection]:
+    """Another program holds the database's one write lock."""
+    path = web.database.url.removeprefix("sqlite:///")
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 
 from pigeonry.domain import EventKind
 from pigeonry.service.inbox import Inbox
 from pigeonry.store import campaigns, mail_links
 from pigeonry.store.models import Message
 from tests.delivery.world import BRIEF, START
-from tests.web.conftest import FIREFOX, LINK, Site
+from tests.web.conftest import FIREFOX, LINK, Site, locked
 
 
 def click_path(web: Site, number: int = 1, link: int | None = None) -> str:
@@ -115,8 +115,7 @@ def test_somebody_who_clicks_goes_on_when_nothing_can_be_written(
 ) -> None:
     """The database is locked by another program for longer than a person waits."""
     monkeypatch.setattr("pigeonry.web.site.HIT_SECONDS", 0.2)
-    with web.database.write() as session:
-        session.execute(text("SELECT 1"))  # takes the write lock
+    with locked(web):
         answer = web.client.get(click_path(web))
         assert (answer.status_code, answer.headers["location"]) == (302, LINK)
         assert web.counts()["late_hits"] == 1

@@ -6,10 +6,10 @@ import hmac
 
 from fastapi import APIRouter, Request, Response
 
+from feedback.events import INBOUND
 from pigeonry.web.limits import Turned
 from pigeonry.web.site import TheSite
 
-SOURCE = "inbound"
 SECRET = "inbound_token"  # noqa: S105 - its name
 
 router = APIRouter()
@@ -27,6 +27,6 @@ async def mail(request: Request, secret: str, site: TheSite) -> Response:
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
         raise Turned(415, "send multipart/form-data", reason="bad_form")
     async with site.budgets["inbound"].body(request, site.max_body) as body:
-        await site.keep(SOURCE, body, {"content-type": kind[:300]})
+        await site.keep(INBOUND, body, {"content-type": kind[:300]})
     site.count("inbound")
     return Response(status_code=200)
