@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 
 from pigeonry.domain.message import HandOver, Outcome, OutgoingMessage, Sender
+
+_REST_SECONDS = 30.0
 
 
 class FailoverSender:
     """Named "first>second". The second is asked only when the first's trouble is its own: an address that it
-    refuses would be refused again, and what it may have taken must not be sent a second time."""
+    refuses would be refused again, and what it may have taken must not be sent a second time.
 
-    def __init__(self, first: Sender, second: Sender) -> None:
+    A first in trouble rests for a while, so that not every mail has to wait for its silence anew; the
+    second's own trouble ends that rest.
+    """
+
+    def __init__(
+        self, first: Sender, second: Sender, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.channels = (first, second)
         self.name = f"{first.name}>{second.name}"
+        self._clock = clock
+        self._rests_until = 0.0
+        self._trouble = HandOver(Outcome.RETRY)
 
     @property
     def max_seconds(self) -> float:
@@ -21,12 +34,17 @@ class FailoverSender:
 
     def hand_over(self, message: OutgoingMessage) -> HandOver:
         first, second = self.channels
-        result = _by(first, message)
-        if result.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) or not result.channel_down:
-            return result
+        result = self._trouble
+        if self._clock() >= self._rests_until:
+            result = _by(first, message)
+            if result.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) or not result.channel_down:
+                return result
+            self._trouble = result
+            self._rests_until = self._clock() + max(_REST_SECONDS, result.retry_after or 0.0)
         other = _by(second, message)
-        if other.outcome is not Outcome.RETRY:
+        if other.outcome is not Outcome.RETRY or not other.channel_down:
             return other
+        self._rests_until = 0.0
         reason = f"{first.name}: {result.reason}; {second.name}: {other.reason}"
         # As soon as either may take it again.
         waits = [result.retry_after, other.retry_after]

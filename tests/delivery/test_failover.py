@@ -83,6 +83,23 @@ def test_a_refused_address_is_not_tried_elsewhere() -> None:
     assert (result.outcome, two.seen) == (Outcome.REFUSED, [])
 
 
+def test_a_first_in_trouble_rests_until_it_may_be_better_or_the_second_is_down() -> None:
+    now = [100.0]
+    down = HandOver(Outcome.RETRY, channel_down=True, retry_after=60)
+    one, two = Scripted("smtp", down), Scripted("file", HandOver(Outcome.ACCEPTED))
+    pair = FailoverSender(one, two, clock=lambda: now[0])
+    for number in range(3):
+        assert pair.hand_over(outgoing(number)).channel == "file"
+    assert len(one.seen) == 1
+    now[0] += 61
+    pair.hand_over(outgoing(4))
+    assert len(one.seen) == 2
+    two.answer = HandOver(Outcome.RETRY, channel_down=True)
+    pair.hand_over(outgoing(5))
+    pair.hand_over(outgoing(6))
+    assert len(one.seen) == 3
+
+
 def test_when_both_are_down_the_sooner_one_decides_how_long_to_wait() -> None:
     def down(seconds: float | None) -> HandOver:
         return HandOver(Outcome.RETRY, reason="x", channel_down=True, retry_after=seconds)
@@ -116,6 +133,8 @@ def test_a_relay_that_is_down_is_stood_in_for_by_the_outbox(tmp_path: Path) -> N
         home = load_home(tmp_path, env={**env, "PIGEONRY_SMTP__PORT": str(sink.port)})
         sender = make_sender(home)
         result = sender.hand_over(outgoing())
+        close(sender)
+        sender = make_sender(home)  # one that has not met the trouble
         sink.script = {}
         again = sender.hand_over(outgoing(2))
         close(sender)

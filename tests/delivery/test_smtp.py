@@ -24,6 +24,10 @@ from tests.delivery.servers import Certificate, make_certificate, secure_sink, t
 from tests.delivery.sinks import SmtpSink, free_port, outgoing, smtp_sink
 
 
+# aiosmtpd does not count TLS from the first byte as TLS.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("tls"))
@@ -219,6 +223,22 @@ def test_what_ends_a_talk_is_definite_before_the_dot_and_unknown_after_it(
         assert (result.outcome, result.channel_down) == (Outcome.RETRY, True)
 
 
+REPLY = b"250 2.0.0 queued as X1\r\n"
+
+
+@pytest.mark.parametrize("length", range(len(REPLY)))
+@pytest.mark.parametrize("end", ["cut", "reset"])
+def test_a_reply_to_the_dot_that_breaks_off_counts_once_its_code_is_there(
+    length: int, end: str
+) -> None:
+    with talking([*TALK[:5], REPLY[:length]], end=end) as server:
+        result = one(server.port)
+    expected = {Outcome.ACCEPTED} if length >= 3 else {Outcome.UNKNOWN}
+    if end == "reset":
+        expected.add(Outcome.UNKNOWN)  # a reset may overtake what was sent before it
+    assert result.outcome in expected
+
+
 @pytest.mark.parametrize("place", range(5))
 @pytest.mark.parametrize(
     "said", [b"421 4.3.2 closing\r\n", b"454 4.7.0 later\r\n", b"554 5.7.1 not you\r\n"]
@@ -265,6 +285,27 @@ def test_over_tls_with_a_login(certificate: Certificate, security: Any, password
         }
         assert "535" in results[0].reason
         assert sink.keys == []
+
+
+@pytest.mark.parametrize(
+    ("security", "script"),
+    [
+        ("tls", [b""]),
+        ("starttls", [b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n", b"220 go\r\n"]),
+        ("starttls", [b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n", b"454 no\r\n"]),
+    ],
+)
+@pytest.mark.parametrize("end", ["silence", "cut"])
+def test_a_handshake_that_does_not_come_about_is_definite_and_in_time(
+    security: Any, script: list[bytes], end: str
+) -> None:
+    with talking(script, end=end) as server:
+        began = time.monotonic()
+        found = SmtpSender(settings(server.port, timeout=0.4, security=security))
+        result = found.hand_over(outgoing())
+        took = time.monotonic() - began
+    assert (result.outcome, result.channel_down) == (Outcome.RETRY, True)
+    assert took < 3 * 0.4 + 0.5
 
 
 def test_a_file_without_certificates_is_named_at_once(tmp_path: Path) -> None:
