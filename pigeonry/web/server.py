@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
 
 from pigeonry.config import Home
 from pigeonry.errors import OutsideFailure
 from pigeonry.store.session import Database
 from pigeonry.web.app import build_app
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _STOP_SECONDS = 8  # for requests that are under way
 _BACKLOG = 512  # connections that wait to be taken
@@ -34,8 +40,15 @@ def run(home: Home, db: Database, listening: socket.socket) -> None:
     # Doors and drain share one interpreter: at Python's own 5 ms a request would wait that long for the
     # drain at each of its steps.
     sys.setswitchinterval(0.0005)
-    config = uvicorn.Config(
-        build_app(home, db),
+    uvicorn.Server(config(build_app(home, db))).run(sockets=[listening])
+
+
+def config(app: FastAPI) -> uvicorn.Config:
+    """How the app is served, whatever the port."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
         access_log=False,  # a path holds a token, and a token names a person
         server_header=False,
         proxy_headers=False,  # X-Forwarded-For is read by ourselves, and only when a setting says so
@@ -45,4 +58,3 @@ def run(home: Home, db: Database, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=32_000,
     )
-    uvicorn.Server(config).run(sockets=[listening])

@@ -32,6 +32,7 @@ from pigeonry.store.models import Event, Lead, Message, RawEvent, Suppression
 from pigeonry.store.session import Database
 from pigeonry.web.app import build_app
 from pigeonry.web.hooks.sendgrid import KEYS, SIGNATURE, TIMESTAMP
+from pigeonry.web.server import config, listen
 from tests.delivery.world import START, World
 
 NOW = START + timedelta(hours=3)
@@ -167,18 +168,20 @@ def locked(web: Site) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def running(app: Any) -> Iterator[int]:
     """The app behind a real port of the loopback."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=server.run)
+    served = config(app)
+    served.timeout_graceful_shutdown = 2
+    server = uvicorn.Server(served)
+    listening = listen("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield listening.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
 
 
 def event(number: int = 1, **values: Any) -> dict[str, Any]:
