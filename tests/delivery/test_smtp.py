@@ -23,7 +23,6 @@ from pigeonry.errors import ConfigError
 from tests.delivery.servers import Certificate, make_certificate, secure_sink, talking, wait_until
 from tests.delivery.sinks import SmtpSink, free_port, outgoing, smtp_sink
 
-
 # aiosmtpd does not count TLS from the first byte as TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
