@@ -70,5 +70,5 @@ def secret_text(home: Home, name: str, env: Mapping[str, str] = os.environ) -> s
     raise ConfigError(
         "this channel needs a secret that is not set",
         where=variable,
-        fix=f"set that environment variable, or write the value into {path}",
+        fix=f"set {variable}, or write the value into {path}",
     )

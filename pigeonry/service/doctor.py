@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pigeonry.config import Home
-from pigeonry.errors import PigeonryError
+from pigeonry.delivery import base
+from pigeonry.errors import ConfigError, PigeonryError
 from pigeonry.store import migrate
 from pigeonry.store.session import Database
 
@@ -110,25 +111,19 @@ def _models(home: Home) -> Iterator[Check]:
 
 
 def _channel(home: Home, env: Mapping[str, str]) -> Check:
-    channel = home.settings.sending.channel
-    if channel == "file":
-        return Check("channel", True, f"file: mail is written to {home.outbox}, nobody gets any")
-    if channel == "sendgrid":
-        there = bool(env.get("PIGEONRY_SENDGRID_KEY"))
-        return Check(
-            "channel",
-            there,
-            f"sendgrid, region {home.settings.sendgrid.region}" if there else "sendgrid, no key",
-            "" if there else "set PIGEONRY_SENDGRID_KEY",
-        )
-    smtp = home.settings.smtp
-    there = not smtp.username or bool(env.get("PIGEONRY_SMTP_PASSWORD"))
-    return Check(
-        "channel",
-        there,
-        f"smtp to {smtp.host}:{smtp.port}, {smtp.security}",
-        "" if there else "set PIGEONRY_SMTP_PASSWORD",
-    )
+    try:
+        sender = base.make_sender(home, env)
+    except ConfigError as error:
+        return Check("channel", False, f"{error.where}: {error.what}", error.fix)
+    base.close(sender)
+    sending, smtp = home.settings.sending, home.settings.smtp
+    words = {
+        "file": f"file: mail is written to {home.outbox}, nobody gets any",
+        "smtp": f"smtp to {smtp.host}:{smtp.port}, {smtp.security}",
+        "sendgrid": f"sendgrid, region {home.settings.sendgrid.region}",
+    }
+    detail = "; then ".join(words[name] for name in (sending.channel, sending.fallback) if name)
+    return Check("channel", True, detail)
 
 
 def _links(home: Home) -> Check:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from generation.brief import parse_brief
-from pigeonry.config import Home, Settings
+from pigeonry.config import Home, SendgridSettings, Settings
 from pigeonry.delivery.links import Links
 from pigeonry.delivery.render import Recipient, compile_mail
 from pigeonry.delivery.tracking import ClickToken, TrackedLinks, Tracker, load_tracker
@@ -129,7 +129,9 @@ def test_sendgrid_does_not_count_what_we_count() -> None:
     from pigeonry.delivery.sendgrid import request_body
 
     for tracked in (False, True):
-        found = request_body(replace(mail(), tracked=tracked))["tracking_settings"]
+        found = request_body(replace(mail(), tracked=tracked), SendgridSettings())[
+            "tracking_settings"
+        ]
         assert found["click_tracking"]["enable"] is not tracked
         assert found["open_tracking"]["enable"] is not tracked
     assert mail().tracked
