@@ -21,13 +21,13 @@ def preflight(output: Output, brief: Path, no_dns: bool) -> int:
     """
     from datetime import UTC, datetime
 
+    from generation.brief import read_brief
     from pigeonry.delivery.domain_records import name_servers
     from pigeonry.service.preflight import preflight as look
 
     findings = look(
         output.home(),
-        brief.read_text(encoding="utf-8-sig"),
-        where=str(brief),
+        read_brief(brief),
         look_up=None if no_dns else name_servers(),
         now=datetime.now(UTC),
     )

@@ -208,12 +208,13 @@ def _one_click(mail: OutgoingMessage) -> str:
     web = [url for url in urls if not url.startswith("mailto:")]
     if not web:
         return "List-Unsubscribe has no web address"
-    if not all(_reachable(url) for url in web):
+    if not all(reachable(url) for url in web):
         return f"{_site(web[0])} is no https address that the world can reach"
     return ""
 
 
-def _reachable(url: str) -> bool:
+def reachable(url: str) -> bool:
+    """Whether it can be an https address that the world reaches: a name with a dot in it."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return parts.scheme == "https" and "." in host and not _is_number(host)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from generation.brief import parse_brief
 from generation.library import load_library, write
 from pigeonry.config import Home
 from pigeonry.delivery import domain_records
@@ -16,7 +15,7 @@ from pigeonry.delivery.dkim import Signer, load_signer
 from pigeonry.delivery.domain_records import Lookup
 from pigeonry.delivery.findings import Finding, Severity, found
 from pigeonry.delivery.links import load_links
-from pigeonry.delivery.mail_check import look_at
+from pigeonry.delivery.mail_check import look_at, reachable
 from pigeonry.delivery.mime import to_bytes
 from pigeonry.delivery.render import Recipient, compile_mail
 from pigeonry.domain import Brief, Language
@@ -56,13 +55,12 @@ PROVIDERS: Mapping[str, Sequence[str]] = {
 
 
 def preflight(
-    home: Home, brief_text: str, *, where: str, look_up: Lookup | None, now: datetime
+    home: Home, brief: Brief, *, look_up: Lookup | None, now: datetime
 ) -> tuple[Finding, ...]:
     """Every finding, the worst mail's where mails differ. Without `look_up` no name server is asked.
 
-    Raises what a broken brief raises, and UnfitMail for a mail that could not leave at all.
+    Raises UnfitMail for a mail that could not leave at all.
     """
-    brief = parse_brief(brief_text, where=where)
     mails = sample_mails(home, brief, now=now)
     romanian = home.settings.audience.default_country == "RO" or Language.RO in brief.languages
     by_name: dict[str, list[tuple[str, Finding]]] = {}
@@ -124,6 +122,16 @@ def _sender(
         severity=MUST,
         fix="write from an address of a domain of your own",
     )
+    if tracking := home.settings.tracking.base_url:
+        yield found(
+            "tracking",
+            ""
+            if reachable(tracking)
+            else f"{tracking} is no https address that the world can reach",
+            good=f"opens and clicks lead over {tracking}",
+            severity=MUST,
+            fix="set tracking.base_url to an https host of its own below the sender's domain",
+        )
     if "smtp" in channels:
         yield found(
             "transport",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from generation.brief import parse_brief
 from pigeonry.config import Home, load_home
 from pigeonry.delivery.dkim import make_key
 from pigeonry.delivery.domain_records import NotLookedUp
@@ -82,7 +83,10 @@ def look(
     records = good_zone(load_home(path, env=SETTINGS))
     zone(records)
     findings = service.preflight(
-        home, brief, where="brief", look_up=lambda name: records.get(name, ()), now=START
+        home,
+        parse_brief(brief, where="brief"),
+        look_up=lambda name: records.get(name, ()),
+        now=START,
     )
     names = [finding.name for finding in findings]
     assert len(names) == len(set(names))
@@ -137,6 +141,7 @@ BROKEN: list[tuple[dict[str, Any], set[str], Sequence[str]]] = [
         ["link-domain"],
     ),
     ({"PIGEONRY_LINKS__BASE_URL": "https://m.elsewhere.example"}, set(), ["link-domain"]),
+    ({"PIGEONRY_TRACKING__BASE_URL": "http://go.scoala.example"}, {"tracking"}, []),
     (replaced("https://www.scoala.example/curs", "http://scoala.example"), {"links"}, []),
     (replaced("https://www.scoala.example/curs", "https://bit.ly/x"), {"links"}, ["link-domain"]),
     (replaced("RO14399840", "RO14399841"), {"company-id"}, []),
@@ -179,7 +184,7 @@ def test_without_name_servers_nothing_is_claimed(key_home: Path) -> None:
         raise NotLookedUp("no network")
 
     home = load_home(key_home, env=SETTINGS)
-    findings = service.preflight(home, BRIEF, where="brief", look_up=gone, now=START)
+    findings = service.preflight(home, parse_brief(BRIEF, where="brief"), look_up=gone, now=START)
     unknown = {finding.name: finding for finding in findings if not finding.known}
     assert set(unknown) == {"spf", "dkim", "dmarc", *PROVIDERS}
     assert unknown["spf"].detail == "could not look up: no network"
@@ -188,7 +193,7 @@ def test_without_name_servers_nothing_is_claimed(key_home: Path) -> None:
 
 def test_without_dns_the_record_to_publish_is_shown(key_home: Path) -> None:
     home = load_home(key_home, env=SETTINGS)
-    findings = service.preflight(home, BRIEF, where="brief", look_up=None, now=START)
+    findings = service.preflight(home, parse_brief(BRIEF, where="brief"), look_up=None, now=START)
     found = {finding.name: finding for finding in findings}
     assert found["dkim"].detail.startswith(f"{SELECTOR} TXT v=DKIM1; k=rsa; p=")
     assert "spf" not in found
@@ -210,8 +215,6 @@ def test_files_reach_nobody_so_the_domain_only_warns(key_home: Path) -> None:
 
 
 def test_every_mail_of_the_library_is_looked_at(key_home: Path) -> None:
-    from generation.brief import parse_brief
-
     home = load_home(key_home, env=SETTINGS)
     mails = service.sample_mails(home, parse_brief(BRIEF, where="brief"), now=START)
     assert {label.partition("/")[0] for label in mails} == {"ro", "en"}
