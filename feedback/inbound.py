@@ -92,7 +92,7 @@ def _events(
     at = mail.at(received_at)
     token = "" if send_key else mail.subject_token() or mail.quoted_token()
     # The same mail may come by two ways with other envelopes: its own words and names make the id.
-    parts = (mail.header("Message-ID"), mail.address, mail.subject, mail.text)
+    parts = (mail.header("Message-ID"), mail.address, mail.subject, " ".join(mail.text.split()))
     digest = hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()[:40]
     return ParsedEvents(
         tuple(
