@@ -110,7 +110,7 @@ class Connections:
             sock.close()
         try:
             sock = wire.connect(self._host, self._port, deadline)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
             raise NeverLeft(f"cannot connect: {error}") from error
         if self._tls is None:
             return sock, True
@@ -134,7 +134,7 @@ def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}"] if body or method != "GET" else []
     if any(set(line) & {"\r", "\n"} for line in lines):
-        raise ValueError("a line break may not stand in a request's head")
+        raise NeverLeft("a line break may not stand in a request's head; is there one in the key?")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 

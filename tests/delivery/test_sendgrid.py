@@ -204,6 +204,19 @@ def test_a_server_that_is_not_there_is_the_channels_trouble() -> None:
     assert (result.outcome, result.channel_down) == (Outcome.RETRY, True)
 
 
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("http://a..b", "k"),
+        ("http://" + "a" * 70 + ".example", "k"),
+        ("http://127.0.0.1:1", "a\nb"),
+    ],
+)
+def test_settings_that_cannot_work_fail_nobodys_message(host: str, key: str) -> None:
+    result = SendGridSender(SendgridSettings(host=host), key).hand_over(outgoing())
+    assert (result.outcome, result.channel_down) == (Outcome.RETRY, True)
+
+
 def test_the_sandbox_is_asked_for_when_it_is_set() -> None:
     settings = SendgridSettings(sandbox=True)
     assert request_body(outgoing(), settings)["mail_settings"]["sandbox_mode"]["enable"]
