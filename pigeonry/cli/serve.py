@@ -91,11 +91,11 @@ def serve(output: Output, only: str | None) -> int:
 
 def _web(output: Output, home: Home, db: Database) -> int:
     """The web app in this process."""
-    from pigeonry.web.server import listen, run
+    from pigeonry.web.server import run, take
 
     web = home.settings.web
     _Stop()  # the server listens to these signals itself and hands them on when it has ended
-    with listen(web.host, web.port) as socket:
+    with take(web.host, web.port) as socket:
         host, port = socket.getsockname()[:2]
         output.say(f"web       http://{host}:{port}")
         output.say(f"home      {home.path}")

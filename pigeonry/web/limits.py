@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 BODY_SECONDS = 20.0  # for a whole body; 5 MB in that time is a slow line
 FORM_BYTES = 64_000
+_DISCARDED = 20_000_000  # bytes too many that are read before the answer
 _FIELDS = 60
 _MOST_KEYS = 20_000
 
@@ -37,47 +38,43 @@ class Budget:
         self.left = size
 
     @asynccontextmanager
-    async def body(
-        self, request: Request, most: int, *, seconds: float = BODY_SECONDS
-    ) -> AsyncIterator[bytes]:
+    async def body(self, request: Request, most: int) -> AsyncIterator[bytes]:
         """The request's body, for as long as it is needed. Raises Turned: 413 for one that is too
         large, 408 for one that is too slow, 415 for a packed one, 503 when too many come at once."""
         packed = request.headers.get("content-encoding", "identity").lower()
         if packed != "identity":
             raise Turned(415, "send the body unpacked", reason="packed")
-        size = self._declared(request, most)
+        declared = request.headers.get("content-length", "")
+        size = int(declared[:15]) if declared.isascii() and declared.isdigit() else most
+        size = min(size, most)  # what is longer is not kept
         if size > self.left:
             raise Turned(503, "too much at once, come again", reason="busy", retry_after=5)
         self.left -= size
         try:
-            yield await _read(request, most, seconds)
+            yield await _read(request, most)
         finally:
             self.left += size
 
-    @staticmethod
-    def _declared(request: Request, most: int) -> int:
-        """What has to be set aside: the declared length, or the most there can be."""
-        declared = request.headers.get("content-length", "")
-        size = int(declared[:15]) if declared.isascii() and declared.isdigit() else most
-        if size > most:
-            raise Turned(413, f"a body may have {most:,} bytes", reason="too_large")
-        return size
 
-
-async def _read(request: Request, most: int, seconds: float) -> bytes:
+async def _read(request: Request, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > most:
-                    raise Turned(413, f"a body may have {most:,} bytes", reason="too_large")
-                parts.append(part)
+                if size <= most:
+                    parts.append(part)
+                elif size > most + _DISCARDED:
+                    break
+                else:  # who is still writing would not read an answer
+                    parts.clear()
     except TimeoutError as error:
         raise Turned(408, "the body took too long", reason="too_slow") from error
     except ClientDisconnect as error:
         raise Turned(400, "the body ended early", reason="broken_off") from error
+    if size > most:
+        raise Turned(413, f"a body may have {most:,} bytes", reason="too_large")
     return b"".join(parts)
 
 

@@ -17,30 +17,35 @@ if TYPE_CHECKING:
     import uvicorn
 
 _STOP_SECONDS = 8  # for requests that are under way
-_BACKLOG = 512  # connections that wait to be taken
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """The port, taken. Raises OutsideFailure when somebody else has it."""
+def take(host: str, port: int) -> socket.socket:
+    """The port, ours. Nobody can connect yet, so that nobody waits for the app to stand. Raises
+    OutsideFailure when somebody else listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP: asyncio switches Nagle's delay off only then, 40 ms for each answer.
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        taken.bind((host, port))
     except OSError as error:
+        taken.close()
         raise OutsideFailure(
             f"cannot listen there: {error.strerror or error}",
             where=f"{host}:{port}",
             fix="stop what uses that port, or set another web.host or web.port",
         ) from error
+    return taken
 
 
-def run(home: Home, db: Database, listening: socket.socket) -> None:
+def run(home: Home, db: Database, taken: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished first."""
     import uvicorn
 
     # Doors and drain share one interpreter: at Python's own 5 ms a request would wait that long for the
     # drain at each of its steps.
     sys.setswitchinterval(0.0005)
-    uvicorn.Server(config(build_app(home, db))).run(sockets=[listening])
+    uvicorn.Server(config(build_app(home, db))).run(sockets=[taken])
 
 
 def config(app: FastAPI) -> uvicorn.Config:
@@ -49,6 +54,7 @@ def config(app: FastAPI) -> uvicorn.Config:
 
     return uvicorn.Config(
         app,
+        backlog=512,  # connections that wait to be taken
         access_log=False,  # a path holds a token, and a token names a person
         server_header=False,
         proxy_headers=False,  # X-Forwarded-For is read by ourselves, and only when a setting says so

@@ -20,6 +20,7 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from pigeonry.config import Home, Settings
@@ -32,7 +33,7 @@ from pigeonry.store.models import Event, Lead, Message, RawEvent, Suppression
 from pigeonry.store.session import Database
 from pigeonry.web.app import build_app
 from pigeonry.web.hooks.sendgrid import KEYS, SIGNATURE, TIMESTAMP
-from pigeonry.web.server import config, listen
+from pigeonry.web.server import config, take
 from tests.delivery.world import START, World
 
 NOW = START + timedelta(hours=3)
@@ -60,6 +61,7 @@ class Signer:
 class Site:
     """What a test needs of the running app."""
 
+    app: FastAPI
     client: httpx.Client
     port: int
     home: Home
@@ -148,7 +150,9 @@ def web(home: Home, database: Database) -> Iterator[Site]:
     app = build_app(home, database, clock=lambda: moment[0], drain=False)
     with running(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         client.headers["user-agent"] = FIREFOX
-        site = Site(client, port, home, database, world, signer, load_links(home), tracked, moment)
+        site = Site(
+            app, client, port, home, database, world, signer, load_links(home), tracked, moment
+        )
         site.secret(KEYS, signer.public)
         yield site
 
@@ -171,7 +175,7 @@ def running(app: Any) -> Iterator[int]:
     served = config(app)
     served.timeout_graceful_shutdown = 2
     server = uvicorn.Server(served)
-    listening = listen("127.0.0.1", 0)
+    listening = take("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
