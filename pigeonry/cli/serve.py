@@ -54,12 +54,13 @@ def serve(output: Output, only: str | None) -> int:
     api = env["PREFECT_API_URL"]
     parts: dict[str, subprocess.Popen[bytes]] = {}
     stop = _Stop()
+    url = ""
     try:
         if only != "worker":
             host, port = home.settings.prefect.host, str(home.settings.prefect.port)
             _refuse_taken(api)
             parts["server"] = _start(["server", "start", "--host", host, "--port", port], env, root)
-        _wait_healthy(api, parts, stop, output)
+        _wait_healthy("Prefect server", api, parts, stop, output)
         if only != "worker" and not stop.asked:
             output.say(f"Prefect   {api.removesuffix('/api')}")
             _deploy(env, root)
@@ -76,10 +77,11 @@ def serve(output: Output, only: str | None) -> int:
                 env,
                 root,
             )
-            output.say(f"web       http://{web.host}:{web.port}")
+            url = f"http://{web.host}:{web.port}"
+            _wait_healthy("web app", url, parts, stop, output)
+            output.say(f"web       {url}")
         output.say(f"home      {home.path}")
         output.say("Ctrl-C stops it")
-        url = f"http://{home.settings.web.host}:{home.settings.web.port}" if "web" in parts else ""
         output.result({"prefect": api, "web": url, "home": home.path, "parts": list(parts)})
         sys.stdout.flush()
         _watch(parts, stop)
@@ -238,18 +240,22 @@ def _refuse_taken(api: str) -> None:
 
 
 def _wait_healthy(
-    api: str, parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop, output: Output
+    name: str,
+    url: str,
+    parts: Mapping[str, subprocess.Popen[bytes]],
+    stop: _Stop,
+    output: Output,
 ) -> None:
     began = time.monotonic()
-    while not stop.asked and not _healthy(api):
+    while not stop.asked and not _healthy(url):
         _refuse_dead(parts)
         if time.monotonic() - began > START_SECONDS:
             raise OutsideFailure(
-                f"the Prefect server did not answer within {START_SECONDS} s",
-                where=api,
+                f"the {name} did not answer within {START_SECONDS} s",
+                where=url,
                 fix="its log is above; with --only worker, start the server first",
             )
-        output.progress("waiting for the Prefect server, seconds", int(time.monotonic() - began))
+        output.progress(f"waiting for the {name}, seconds", int(time.monotonic() - began))
         time.sleep(0.5)
 
 
@@ -259,7 +265,7 @@ def _refuse_dead(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
             raise OutsideFailure(
                 f"the {name} ended by itself with exit code {part.returncode}",
                 where=f"process {part.pid}",
-                fix="its log is above; is the port free (prefect.port)?",
+                fix="its log is above; is the port free (prefect.port, web.port)?",
             )
 
 
