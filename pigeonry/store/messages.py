@@ -171,6 +171,16 @@ def states(session: Session, campaign_id: int) -> dict[str, str]:
     return dict(rows.tuples().all())
 
 
+def keys_by_email(session: Session, campaign_id: int) -> dict[str, tuple[str, int]]:
+    """Address -> (send key, lead id) of every message of a campaign. For proofs."""
+    rows = session.execute(
+        select(Lead.email, Message.send_key, Lead.id)
+        .join(Message, Message.lead_id == Lead.id)
+        .where(Message.campaign_id == campaign_id)
+    )
+    return {email: (key, lead_id) for email, key, lead_id in rows}
+
+
 def variant_ids(session: Session, campaign_id: int) -> list[int]:
     return list(session.scalars(select(Variant.id).where(Variant.campaign_id == campaign_id)))
 

@@ -1,0 +1,159 @@
+"""The guarantees that one command can try, each with what it assumes and what breaks it; and the table of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pigeonry import __version__
+from pigeonry.prove.guarantee import Guarantee, Outcome, Setting
+from pigeonry.prove.limits import Limits
+from pigeonry.prove.trials import freezing, killing, restoring, stopping, suppressing, trouble
+
+GUARANTEES = (
+    Guarantee(
+        "G1 Never twice, never lost",
+        "Each planned mail is handed over at most once, unless evidence shows that it was not accepted; each "
+        "ends as accepted, failed, cancelled, unknown or parked. Senders are killed by SIGKILL at random.",
+        "The database keeps what it committed. A sender's process ends when it is killed.",
+        "The machine (not the process) goes down in the middle: hand-overs under way then become unknown, not "
+        "lost and not repeated. SMTP gives no evidence: its unknowns are parked for a person. A person who says "
+        "--not-sent of a mail that was sent.",
+        killing.at_random,
+    ),
+    Guarantee(
+        "G1 At every place of the code",
+        "The same, when the sender dies before or after each commit and each write to a socket, one by one.",
+        "The places are those of pigeonry.domain.failpoint; a commit or a write that has none is not tried.",
+        "As above.",
+        killing.at_every_place,
+    ),
+    Guarantee(
+        "G2 Split brain is harmless",
+        "A sender that was stopped for longer than its lease wakes up beside its replacement, and nobody gets a "
+        "second mail.",
+        "No pause between the last check and the first byte lasts longer than lease and quarantine together; "
+        "start-up refuses a lease shorter than the longest hand-over, and a quarantine shorter than that and the "
+        "latest event.",
+        "A longer pause in just that place, with a provider whose silence counts as evidence (SendGrid).",
+        freezing.split_brain,
+    ),
+    Guarantee(
+        "G2 Frozen before the socket",
+        "A mail whose sender froze between fence and hand-over for more than 2 s is given back, not sent; one "
+        "frozen right before the first byte, for less than lease and quarantine, is sent once.",
+        "As above.",
+        "As above.",
+        freezing.frozen_before_the_socket,
+    ),
+    Guarantee(
+        "G3 Stop wins",
+        "From the commit of an unsubscribe, a complaint, a reply that asks to stop, an import of a stop or an "
+        "erasure, no hand-over to that person begins.",
+        "A mail that was fenced before the commit may still leave for 2 s (counted separately).",
+        "A provider that delivers late what it had accepted before.",
+        suppressing.suppression_wins,
+    ),
+    Guarantee(
+        "G5 Provider trouble",
+        "Refusals, 429, 500, late, broken and missing answers, each alone and often: no duplicate, no silent "
+        "loss, and no unknown left where the provider gives evidence.",
+        "The provider reports every mail that it took (SendGrid).",
+        "Events that are withheld for longer than the quarantine while those of the mails around arrive.",
+        trouble.provider_trouble,
+    ),
+    Guarantee(
+        "G6 Graceful stop",
+        "SIGTERM ends a sender with exit code 0 after the hand-overs under way; nothing is left unknown.",
+        "Answers come within the sender's time limits; a relay may take ten minutes after the final dot, and a "
+        "supervisor that loses patience sends SIGKILL, which is G1.",
+        "A second SIGTERM, which is G1 too.",
+        stopping.graceful_stop,
+    ),
+    Guarantee(
+        "G7 Restored or copied data does not send",
+        "A copied home, a database in a new home, a backup put back, a clock that jumped: nothing is sent until "
+        "an operator confirms, and then nobody gets a second mail.",
+        "The home's marker and its journals of hand-overs are not put back together with the database.",
+        "A snapshot of the whole machine, restored beside the running one. What was sent in the last 5 s before "
+        "a backup that was made during a send.",
+        restoring.restored_or_cloned,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    guarantee: Guarantee
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    @property
+    def held(self) -> bool:
+        return bool(self.outcomes) and all(outcome.held for outcome in self.outcomes)
+
+
+def try_all(setting: Setting, clock: Callable[[], float]) -> Iterator[Tried]:
+    """Every guarantee in turn; one that fails stops no other."""
+    for guarantee in GUARANTEES:
+        began = clock()
+        outcomes = tuple(guarantee.run(setting))
+        yield Tried(guarantee, outcomes, clock() - began)
+
+
+def table(tried: list[Tried], setting: Setting, *, at: datetime) -> str:
+    """The page `docs/guarantees.md`: what was promised, tried and found."""
+    lines = [
+        "# What Pigeonry guarantees, and the trial of each",
+        "",
+        (
+            f"Written by `pigeonry prove --all --messages {setting.messages} --kills {setting.kills} "
+            f"--seed {setting.seed}` of version {__version__} on {at:%Y-%m-%d}."
+        ),
+        (
+            f"Machine: {machine()}. Everything ran over loopback on one machine; the far ends are sinks of our own "
+            "that write each mail down before they answer, and what is counted is their log."
+        ),
+        (
+            f"Time limits are scaled down, in their order: {Limits().shown()}. Provider mischief is drawn from the "
+            "seed (`pigeonry/prove/mischief.py`). The live SendGrid was never tried."
+        ),
+    ]
+    for one in tried:
+        guarantee = one.guarantee
+        lines += [
+            "",
+            f"## {guarantee.name}: {'held' if one.held else 'BROKEN'}",
+            "",
+            guarantee.promise,
+            "",
+            f"- Assumes: {guarantee.assumes}",
+            f"- What breaks it: {guarantee.breaks}",
+            "",
+            "| trial | held | numbers |",
+            "| --- | --- | --- |",
+            *(
+                f"| {outcome.trial} | {'yes' if outcome.held else 'NO'} | {outcome.words()} |"
+                for outcome in one.outcomes
+            ),
+            "",
+            f"{one.seconds:.0f} s.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Processor, cores and memory of this machine."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{name}, {os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
