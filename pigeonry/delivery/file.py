@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from pigeonry.delivery.mime import closing, to_bytes
+from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, Outcome, OutgoingMessage
 
 _UNFINISHED = ".unfinished"
@@ -39,7 +40,9 @@ class FileSender:
             except FileNotFoundError:
                 aside.parent.mkdir(parents=True, exist_ok=True)
                 _write(aside, data)
+            failpoint("file.before_rename")
             aside.replace(final)
+            failpoint("file.after_rename")
         except OSError as error:
             aside.unlink(missing_ok=True)
             return HandOver(

@@ -14,11 +14,12 @@ from pigeonry.store import reaping
 from pigeonry.store.session import Database
 
 _PAGE = 500
-# Channels whose provider reports every mail that it took. Silence about one of them is evidence when the
-# mails around it were reported: so many at least, and all but this share.
+# Channels whose provider reports every mail that it took. Silence about one of them is evidence when its
+# nearest neighbours in time were all reported: so many on each side, and at least so many in all.
 _REPORTING = frozenset({"sendgrid"})
-_LEAST_REPORTED = 20
-_UNREPORTED = 0.01
+_NEIGHBOURS = 10
+_LEAST_NEIGHBOURS = 5
+_SPAN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _verdict(
     left = message.handover_at or now
     if left + timedelta(seconds=quarantine) > now:
         return None
-    if message.channel in _REPORTING and _pipe_was_whole(db, message.channel, left, quarantine):
+    if message.channel in _REPORTING and _pipe_was_whole(db, message.channel, left):
         return (
             MessageState.PLANNED,
             "not accepted: the provider reported on the mails around it, and not on this one",
@@ -118,9 +119,9 @@ def _verdict(
     return MessageState.PARKED, "nobody can know whether it was accepted: a person has to say"
 
 
-def _pipe_was_whole(db: Database, channel: str, at: datetime, quarantine: float) -> bool:
-    """Whether the provider's events of that time arrived, so that a missing one means something."""
-    around = timedelta(seconds=quarantine)
+def _pipe_was_whole(db: Database, channel: str, at: datetime) -> bool:
+    """Whether the provider's events of that moment arrived, so that a missing one means something. A mail
+    after which nothing left proves nothing: the pipe may have broken with it."""
     with db.read() as session:
-        taken, reported = reaping.reported(session, channel, at - around, at + around)
-    return taken >= _LEAST_REPORTED and reported >= (1 - _UNREPORTED) * taken
+        before, after = reaping.neighbours(session, channel, at, _SPAN, _NEIGHBOURS)
+    return bool(after) and len(before) + len(after) >= _LEAST_NEIGHBOURS and all(before + after)

@@ -157,18 +157,20 @@ def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[
     return [Unsettled(*row) for row in rows]
 
 
-def reported(session: Session, channel: str, since: datetime, until: datetime) -> tuple[int, int]:
-    """Accepted messages that left by this channel within that time: of how many, and of those how many have
-    an event of the provider's."""
-    row = session.execute(
-        select(func.count(), func.count().filter(Message.status != "")).where(
-            Message.channel == channel,
-            Message.state == MessageState.ACCEPTED.value,
-            Message.handover_at >= since,
-            Message.handover_at <= until,
-        )
-    ).one()
-    return int(row[0]), int(row[1])
+def neighbours(
+    session: Session, channel: str, at: datetime, span: timedelta, number: int
+) -> tuple[list[bool], list[bool]]:
+    """Whether the provider reported on the `number` accepted messages of a channel that left nearest before
+    that moment, and on those that left nearest from it on; at most `span` away."""
+    accepted = select(Message.status != "").where(
+        Message.channel == channel, Message.state == MessageState.ACCEPTED.value
+    )
+    before = accepted.where(Message.handover_at < at, Message.handover_at >= at - span)
+    after = accepted.where(Message.handover_at >= at, Message.handover_at <= at + span)
+    return (
+        list(session.scalars(before.order_by(Message.handover_at.desc()).limit(number))),
+        list(session.scalars(after.order_by(Message.handover_at).limit(number))),
+    )
 
 
 def settle(

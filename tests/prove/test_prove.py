@@ -1,0 +1,48 @@
+"""The short proofs that `make test` runs: real senders killed, counted at the far end."""
+
+from __future__ import annotations
+
+import pytest
+
+from pigeonry.prove.cell import run_cell
+from pigeonry.prove.guarantee import Outcome, Setting
+from pigeonry.prove.trials import killing, restoring, suppressing
+
+MESSAGES, KILLS = 1000, 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("channel", "database"), [("smtp", "sqlite"), ("sendgrid", "postgres")])
+def test_killed_again_and_again_nobody_gets_two_and_nobody_is_forgotten(
+    channel: str, database: str
+) -> None:
+    found = run_cell(channel=channel, database=database, seed=1, messages=MESSAGES, kills=KILLS)
+    assert found.count.messages == MESSAGES
+    assert found.kills == KILLS
+    assert (found.count.duplicates, found.count.lost, found.count.foreign) == (0, 0, 0)
+    assert found.count.accepted >= 0.97 * MESSAGES
+    if channel == "sendgrid":
+        assert found.resolved >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", ["smtp", "sendgrid"])
+def test_killed_at_every_place_nobody_gets_two_and_nobody_is_forgotten(channel: str) -> None:
+    setting = Setting(channels=(channel,), databases=("sqlite",))
+    all_held(killing.at_every_place(setting))
+
+
+@pytest.mark.slow
+def test_restored_copied_or_out_of_time_nothing_is_sent_before_somebody_confirms() -> None:
+    all_held(restoring.restored_or_cloned(Setting()))
+
+
+@pytest.mark.slow
+def test_no_hand_over_begins_after_a_stop_was_committed() -> None:
+    setting = Setting(messages=600, channels=("smtp",), databases=("postgres",))
+    all_held(suppressing.suppression_wins(setting))
+
+
+def all_held(outcomes: list[Outcome]) -> None:
+    assert outcomes
+    assert [f"{o.trial}: {o.words()}" for o in outcomes if not o.held] == []
