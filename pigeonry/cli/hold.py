@@ -71,6 +71,8 @@ def confirm_command(output: Output, by: str, send_planned: bool | None) -> None:
     output.say(f"mail may leave again; {done.lifted} holds lifted")
     if done.found:
         output.say(f"  {done.found:,} messages had left already, as this home's journals show")
+    if done.erased:
+        output.say(f"  {done.erased:,} people erased again: the backup still had them")
     if done.cancelled:
         output.say(f"  {done.cancelled:,} messages cancelled")
     if done.waiting:
@@ -80,6 +82,7 @@ def confirm_command(output: Output, by: str, send_planned: bool | None) -> None:
             "lifted": done.lifted,
             "found": done.found,
             "cancelled": done.cancelled,
+            "erased": done.erased,
             "waiting": done.waiting,
         }
     )

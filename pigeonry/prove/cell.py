@@ -168,7 +168,7 @@ def settle(it: Scene, crew: Crew, limits: Limits) -> tuple[int, int]:
         time.sleep(limits.quarantine + 1)
         sender = base.make_sender(world.home)
         try:
-            reconcile(world.database, world.home, sender, now=datetime.now(UTC))
+            reconcile(world.database, world.home, sender, now=datetime.now(UTC), parked_too=True)
         finally:
             base.close(sender)
         if not world.waiting():

@@ -22,6 +22,7 @@ from pigeonry.config import Home
 from pigeonry.domain.message import Outcome
 from pigeonry.errors import Refused, WrongUse
 from pigeonry.service import journal
+from pigeonry.service.people import replay_erasures
 from pigeonry.store import holds, messages
 from pigeonry.store.holds import InstanceRow, OpenHold
 from pigeonry.store.session import Database, Session
@@ -93,6 +94,7 @@ class Confirmed:
     found: int
     cancelled: int
     waiting: int
+    erased: int
 
 
 def confirm(db: Database, home: Home, *, by: str, now: datetime, planned: str = "") -> Confirmed:
@@ -101,8 +103,9 @@ def confirm(db: Database, home: Home, *, by: str, now: datetime, planned: str = 
     From here on this home and this database belong together. Planned messages that this home's journals
     know as handed over count as that. `planned` says what becomes of the others, which a copy or a newer
     state of this database may have sent: "send" or "cancel". Raises WrongUse when there are any and
-    nothing is said.
+    nothing is said. Whoever was erased since a backup was made is erased again first.
     """
+    erased = replay_erasures(db, home, now=now)
     with db.read() as session:
         waiting = messages.waiting(session)
     if waiting and planned not in ("send", "cancel"):
@@ -121,7 +124,7 @@ def confirm(db: Database, home: Home, *, by: str, now: datetime, planned: str = 
                 session, reason=f"cancelled when {by} lifted a hold"
             )
     lifted = _join(db, home, by=by, now=now)
-    return Confirmed(lifted, found, cancelled, max(0, waiting - found - cancelled))
+    return Confirmed(lifted, found, cancelled, max(0, waiting - found - cancelled), erased)
 
 
 def _found(db: Database, home: Home, now: datetime) -> int:

@@ -33,12 +33,14 @@ class Reconciled:
     parked: int = 0
 
 
-def reconcile(db: Database, home: Home, sender: Sender, *, now: datetime) -> Reconciled:
+def reconcile(
+    db: Database, home: Home, sender: Sender, *, now: datetime, parked_too: bool = False
+) -> Reconciled:
     """Reap, then settle what can be settled. Safe to run at any time, by anybody.
 
     An unknown message is accepted when an event or the channel itself shows it, planned again when the
     channel shows that it was certainly not accepted, and parked for a person when the quarantine is
-    over and nobody can know.
+    over and nobody can know. `parked_too` looks again at what was parked before the provider's events came.
     """
     quarantine = home.settings.sending.quarantine_seconds
     with db.read() as session:
@@ -51,7 +53,9 @@ def reconcile(db: Database, home: Home, sender: Sender, *, now: datetime) -> Rec
     after = 0
     while True:
         with db.read() as session:
-            page = reaping.unsettled(session, after_id=after, limit=_PAGE)
+            page = reaping.unsettled(
+                session, after_id=after, limit=_PAGE, parked=_REPORTING if parked_too else ()
+            )
         if not page:
             break
         after = page[-1].id
@@ -116,6 +120,8 @@ def _verdict(
             MessageState.PLANNED,
             "not accepted: the provider reported on the mails around it, and not on this one",
         )
+    if message.parked:
+        return None
     return MessageState.PARKED, "nobody can know whether it was accepted: a person has to say"
 
 

@@ -96,7 +96,7 @@ def send_campaign(
                 log.close()
                 with db.write() as session:
                     handovers.release(session, owner=owner)
-        reconcile(db, home, channel, now=now())
+        reconcile(db, home, channel, now=now(), parked_too=True)
         holding.beat(db, home, now=now())  # says why when everything is on hold
     finally:
         if sender is None:
@@ -152,7 +152,7 @@ def parked(
     """Parked and unknown messages, after everything that evidence can settle has been settled."""
     channel = base.make_sender(home)
     try:
-        reconcile(db, home, channel, now=now)
+        reconcile(db, home, channel, now=now, parked_too=True)
     finally:
         base.close(channel)
     with db.read() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 def config(connection: Connection | None = None) -> Config:
     from alembic.config import Config  # a third of a second that only migrating has to pay
 
-    found = Config()
+    found = Config(stdout=sys.stdout)  # its default is whatever stood there when it was imported
     found.set_main_option("script_location", str(_FOLDER))
     found.attributes["connection"] = connection
     return found

@@ -27,6 +27,7 @@ class Unsettled:
     channel: str
     handover_at: datetime | None
     proven: bool
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,11 @@ def _take_back(
     )
 
 
-def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[Unsettled]:
-    """Unknown messages by id; pass the last id to get the page after it."""
+def unsettled(
+    session: Session, *, after_id: int = 0, limit: int = 500, parked: Collection[str] = ()
+) -> list[Unsettled]:
+    """Unknown messages by id, and the parked ones of those channels; pass the last id to get the page after
+    it."""
     rows = session.execute(
         select(
             Message.id,
@@ -149,8 +153,17 @@ def unsettled(session: Session, *, after_id: int = 0, limit: int = 500) -> list[
             Message.channel,
             Message.handover_at,
             or_(Message.status != "", exists().where(Event.message_id == Message.id)),
+            Message.state == MessageState.PARKED.value,
         )
-        .where(Message.state == MessageState.UNKNOWN.value, Message.id > after_id)
+        .where(
+            or_(
+                Message.state == MessageState.UNKNOWN.value,
+                and_(
+                    Message.state == MessageState.PARKED.value, Message.channel.in_(sorted(parked))
+                ),
+            ),
+            Message.id > after_id,
+        )
         .order_by(Message.id)
         .limit(limit)
     )
@@ -176,7 +189,7 @@ def neighbours(
 def settle(
     session: Session, message: Unsettled, *, state: MessageState, reason: str, now: datetime
 ) -> bool:
-    """An unknown message becomes accepted, planned (it certainly was not accepted) or parked."""
+    """An unknown or parked message becomes accepted, planned (it certainly was not accepted) or parked."""
     values: dict[str, Any] = {"state": state.value, "reason": reason, "lease_until": None}
     if state is MessageState.ACCEPTED:
         values["accepted_at"] = message.handover_at or now
@@ -186,7 +199,7 @@ def settle(
         update(_MESSAGE)
         .where(
             _MESSAGE.c.id == message.id,
-            _MESSAGE.c.state == MessageState.UNKNOWN.value,
+            _MESSAGE.c.state.in_((MessageState.UNKNOWN.value, MessageState.PARKED.value)),
             _MESSAGE.c.send_key == message.send_key,
         )
         .values(**values)

@@ -6,9 +6,11 @@ import pytest
 
 from pigeonry.prove.cell import run_cell
 from pigeonry.prove.guarantee import Outcome, Setting
+from pigeonry.prove.limits import Limits
 from pigeonry.prove.trials import killing, restoring, suppressing
 
 MESSAGES, KILLS = 1000, 20
+SHORT = Limits(timeout=0.8, after_dot=1.5, lease=8.0, quarantine=6.0, event_delay=2.0)
 
 
 @pytest.mark.slow
@@ -16,7 +18,9 @@ MESSAGES, KILLS = 1000, 20
 def test_killed_again_and_again_nobody_gets_two_and_nobody_is_forgotten(
     channel: str, database: str
 ) -> None:
-    found = run_cell(channel=channel, database=database, seed=1, messages=MESSAGES, kills=KILLS)
+    found = run_cell(
+        channel=channel, database=database, seed=1, messages=MESSAGES, kills=KILLS, limits=SHORT
+    )
     assert found.count.messages == MESSAGES
     assert found.kills == KILLS
     assert (found.count.duplicates, found.count.lost, found.count.foreign) == (0, 0, 0)

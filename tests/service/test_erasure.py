@@ -284,7 +284,11 @@ def test_of_fifty_values_in_every_place_none_is_found_again(seeded: Seeded) -> N
     assert report.rows["event"] == 2
     assert report.struck["raw_event"] == 6
     assert "reports/campaign-1.html" in report.deleted
-    assert set(report.changed) == {
+    journals = {
+        str(path.relative_to(seeded.home.path))
+        for path in seeded.home.path.glob("handovers/*-*.log")
+    }  # of the sender that ran: they hold send keys
+    assert set(report.changed) - journals == {
         "handovers/old.log", "prefect/worker.log", "reports/import-1-errors.csv",
     }  # fmt: skip
     assert report.prefect == 2

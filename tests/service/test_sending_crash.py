@@ -82,7 +82,10 @@ def test_over_smtp_nobody_gets_two_and_whoever_got_none_is_shown(
         env = {
             "PIGEONRY_SENDING__CHANNEL": "smtp",
             "PIGEONRY_SENDING__LEASE_SECONDS": "900",
-            "PIGEONRY_SENDING__QUARANTINE_SECONDS": "0",
+            "PIGEONRY_SENDING__QUARANTINE_SECONDS": "6",
+            "PIGEONRY_SENDING__EVENT_DELAY_SECONDS": "0",
+            "PIGEONRY_SMTP__TIMEOUT_SECONDS": "1",
+            "PIGEONRY_SMTP__AFTER_DOT_SECONDS": "2",
             "PIGEONRY_SMTP__PORT": str(sink.port),
             "PIGEONRY_SMTP__SECURITY": "none",
             "PIGEONRY_SENDING__PER_SECOND": "150",

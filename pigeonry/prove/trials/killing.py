@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pigeonry.domain import failpoint
 from pigeonry.prove import mischief
 from pigeonry.prove.cell import CellResult, Scene, run_cell, scene
@@ -10,6 +12,7 @@ from pigeonry.prove.guarantee import Outcome, Setting
 from pigeonry.prove.limits import Limits
 from pigeonry.prove.world import plan_more
 
+_LIMITS = Limits(timeout=0.5, after_dot=1.0, lease=6.0, quarantine=4.0, event_delay=1.0)
 _EACH = 12  # mails for one place
 _DOORS = ("file", "smtp", "sendgrid")
 _SECONDS = 60.0
@@ -59,7 +62,7 @@ def at_every_place(setting: Setting) -> list[Outcome]:
     for channel in dict.fromkeys(("file", *setting.channels)):
         for database in setting.databases:
             with scene(
-                channel=channel, database=database, seed=setting.seed, people=0, limits=Limits(),
+                channel=channel, database=database, seed=setting.seed, people=0, limits=_LIMITS,
                 shares=mischief.NONE,
             ) as it:  # fmt: skip
                 found.append(_places(it, f"{channel} on {database}"))
@@ -79,6 +82,9 @@ def _places(it: Scene, trial: str) -> Outcome:
         plan_more(it.world, _EACH)
         if place.startswith(("reap.", "settle.")):  # somebody has to have left something to reap
             _run(crew, "journal.after_begin=kill@2")
+        if place.startswith("settle.") and channel != "file":  # and its quarantine has to be over
+            _run(crew, "")
+            time.sleep(_LIMITS.quarantine + 1)
         if _run(crew, f"{place}=kill@1") != -9:
             missed.append(place)
         code = _run(crew, "")
