@@ -59,7 +59,7 @@ def outcome(result: CellResult) -> Outcome:
 def at_every_place(setting: Setting) -> list[Outcome]:
     """Kill one sender at each failpoint, let another finish, count. Deterministic: no lot is drawn."""
     found = []
-    for channel in dict.fromkeys(("file", *setting.channels)):
+    for channel in setting.channels:
         for database in setting.databases:
             with scene(
                 channel=channel, database=database, seed=setting.seed, people=0, limits=_LIMITS,
