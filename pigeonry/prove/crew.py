@@ -96,7 +96,7 @@ def run_under_fire(
             crew.fill()
             seen = done()
             progress("proof", min(seen, total), total)
-            if struck < kills and seen >= total * (struck + lot.random()) / (kills + 1):
+            if struck < kills and seen >= 0.98 * total * (struck + lot.random()) / (kills + 1):
                 time.sleep(lot.uniform(0.0, 0.05))
                 struck += crew.kill_one(lot)
                 continue
