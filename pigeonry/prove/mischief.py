@@ -38,7 +38,7 @@ NONE: dict[str, float] = {}
 SMTP = {
     "refuse": 0.001,  # 550 to RCPT: definitely not accepted, for good
     "later": 0.003,  # 451 to the final dot: definitely not accepted, may be tried again
-    "reset_body": 0.002,  # reset within the body: definitely not accepted
+    "reset_body": 0.002,  # reset within the body; a small mail is written whole before the reset is seen
     "late": 0.003,  # accepted, and the answer comes late
     "drop": 0.002,  # accepted, and the connection dies before the answer: nobody can know
     "half": 0.001,  # accepted, and half an answer comes: nobody can know
