@@ -108,7 +108,7 @@ def read_mail(body: bytes) -> Mail | None:
         if name in form and message[name] is None:
             message[name] = _decoded(form[name], "utf-8").replace("\r", " ").replace("\n", " ")
     address = parseaddr(header(message, "From"))[1] or _envelope(form)
-    text, html = (_decoded(form.get(name, b""), "utf-8") for name in ("text", "html"))
+    text, html = (_decoded(form.get(name, b"")[:_MOST_TEXT], "utf-8") for name in ("text", "html"))
     if not address and not text and not html:
         return None
     return Mail(message, text or text_of_html(html), html, head + form.get("text", b""), address)
@@ -142,7 +142,12 @@ def _raw_mail(body: bytes) -> Mail | None:
     body = body[:_MOST_BYTES].lstrip(b"\r\n")
     if body.startswith(b"From "):  # a mailbox file's first line
         body = body.partition(b"\n")[2]
-    message = message_from_bytes(body)
+    try:
+        message = message_from_bytes(body)
+    except RecursionError:  # parts within parts, by the thousand: read it as one text
+        head, _, rest = body.replace(b"\r\n", b"\n").partition(b"\n\n")
+        kept = re.sub(rb"(?im)^content-[^\n]*(?:\n[ \t][^\n]*)*\n?", b"", head)
+        message = message_from_bytes(kept.rstrip(b"\n") + b"\n\n" + rest)
     if not message.keys():
         return None
     address = parseaddr(header(message, "From"))[1] or parseaddr(header(message, "Return-Path"))[1]

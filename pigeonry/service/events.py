@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ from pigeonry.store.consents import SuppressionRow
 from pigeonry.store.events import NewEvent
 from pigeonry.store.raw_events import RawBody
 from pigeonry.store.session import Database, Session
+
+log = logging.getLogger("pigeonry.events")
 
 _BATCH = 2000  # events in one transaction
 _BODIES, _BYTES = (
@@ -156,6 +159,19 @@ def _parser(source: str) -> Callable[[RawBody], ParsedEvents]:
     return _PARSERS[source]
 
 
+def _parsed(raw: RawBody) -> ParsedEvents:
+    """What a body holds. One that breaks its parser is set aside, with an error that says so: it stays in
+    the database, and those behind it, who may ask us to stop, do not wait for it."""
+    try:
+        return _parser(raw.source)(raw)
+    except (WrongUse, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("body %d of %s could not be read and is set aside", raw.id, raw.source)
+        reason = f"body {raw.id} could not be read ({type(error).__name__}); it is kept"
+        return ParsedEvents((), (EventError(0, reason),))
+
+
 class _Seen(NamedTuple):
     """A sighting with the body that it stood in."""
 
@@ -177,7 +193,7 @@ def _drain(
     seen: list[_Seen] = []
     flaws: dict[int, list[EventError]] = {}
     for raw in bodies:
-        parsed = _parser(raw.source)(raw)
+        parsed = _parsed(raw)
         flaws[raw.id] = list(parsed.errors)
         seen += [_Seen(raw.id, raw.source, sighting) for sighting in parsed.received]
     report = IngestReport()

@@ -231,6 +231,15 @@ def test_no_bytes_raise(noise: bytes, head: bytes) -> None:
         assert received or errors
 
 
+@pytest.mark.parametrize("head", ["multipart/mixed", "message/rfc822"])
+def test_a_mail_of_parts_within_parts_is_still_read(head: str) -> None:
+    raw = b"From: a@example.ro\r\nSubject: x\r\n"
+    for number in range(1200):
+        raw += f'Content-Type: {head}; boundary="b{number}"\r\n\r\n'.encode()
+        raw += f"--b{number}\r\n".encode() if head.startswith("multipart") else b""
+    assert kinds(raw + b"\r\ndezabonare\r\n") == [EventKind.UNSUBSCRIBE]
+
+
 @pytest.mark.parametrize("body", [b"", b"\r\n", b"<html>", b"{}", b"--x\r\n"])
 def test_what_is_no_mail_is_an_error_and_no_event(body: bytes) -> None:
     received, errors = parse_inbound(body, NOON).read()

@@ -92,3 +92,28 @@ def test_an_attribution_may_be_wrapped() -> None:
         "Super!\n\nOn Mon, 2 Mar 2026 at 12:00, Shop\n<hello@shop.example> wrote:\n\nUnsubscribe"
     )
     assert own_words(reply) == "Super!"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<a " * 100000,
+        "<!--" * 50000,
+        "<div>" * 50000,
+        "<blockquote>" * 20000,
+        "&" * 100000,
+        "<div>" * 20000 + "</b>" * 20000,
+        "<" * 200000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_hostile_html_is_read_to_its_end(hostile: str) -> None:
+    """In seconds, where html.parser takes minutes: the suite's time limit for a test is the judge."""
+    assert "dezabonare" in text_of_html(f"<p>dezabonare</p>{hostile}")
+
+
+def test_comments_styles_and_tags_are_no_text() -> None:
+    html = (
+        "<style>a</style>un<!-- x <b> -->u <B>doi</B>&amp;<script>s</script> trei<br/>patru <!-- y"
+    )
+    assert text_of_html(html) == "unu doi& trei\npatru"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from pigeonry.service.events import ingest_events
+from feedback.events import ParsedEvents
+from pigeonry.service import events as service
+from pigeonry.service.events import drain_events, ingest_events, store_raw
 from pigeonry.store.models import Event, Lead, Message, RawEvent, Suppression
+from pigeonry.store.raw_events import RawBody
 from tests.service.learning.world import NOON, World, sendgrid
 
 LATER = NOON + timedelta(days=1)
@@ -135,3 +138,24 @@ def test_all_cases_from_39_to_44_are_here(capsys: pytest.CaptureFixture[str]) ->
     assert numbers == set(range(39, 45))
     with capsys.disabled():
         print(f"\nbad event bodies: {len(CASES)} of {len(CASES)} cases, catalogue numbers 39-44")
+
+
+def test_a_body_that_breaks_its_parser_is_set_aside_and_holds_up_nobody(
+    small: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = small(1)
+    w.sent(w.campaign())
+
+    def breaks(raw: RawBody) -> ParsedEvents:
+        raise RecursionError
+
+    monkeypatch.setitem(service._PARSERS, "inbound", breaks)  # type: ignore[arg-type]
+    store_raw(w.db, b"From: a@example.ro", source="inbound", now=LATER)
+    store_raw(w.db, element(1).encode(), source="sendgrid", now=LATER)
+    report = drain_events(w.db, w.home, now=LATER)
+    assert (report.applied, report.rejected) == (1, 1)
+    assert "could not be read (RecursionError)" in report.errors[0].reason
+    with w.db.read() as session:
+        kept = session.scalars(select(RawEvent).where(RawEvent.source == "inbound")).one()
+        assert kept.body == b"From: a@example.ro"
+        assert "RecursionError" in kept.error
