@@ -178,6 +178,33 @@ def drain_events(home: str, as_of: str) -> Counts:
     }
 
 
+@service_task("send opt-in mails")
+def send_opt_in_mails(home: str, as_of: str) -> Counts:
+    """Hand over the confirmation mails that people asked for, each at most once."""
+    from pigeonry.service.opt_in_mails import send_opt_in_mails
+
+    with opened(home) as (db, found):
+        report = send_opt_in_mails(db, found, now=clock(as_of)())
+    if report.trouble:
+        get_run_logger().warning("confirmation mails wait: %s", report.trouble)
+    return {
+        "sent": report.sent,
+        "failed": report.failed,
+        "unknown": report.unknown,
+        "waiting": report.waiting,
+    }
+
+
+@service_task("retain")
+def retain(home: str, as_of: str) -> Counts:
+    """Take away what is older than the settings say."""
+    from pigeonry.service.privacy import retain
+
+    with opened(home) as (db, found):
+        report = retain(db, found, now=clock(as_of)(), dry_run=False, progress=logged())
+    return report.gone
+
+
 @service_task("learn")
 def learn(home: str, as_of: str) -> Counts:
     """Turn ripe outcomes into beliefs."""

@@ -33,7 +33,8 @@ def retain(output: Output, dry_run: bool) -> None:
     home, database = output.open()
     found = run(database, home, now=datetime.now(UTC), dry_run=dry_run, progress=output.progress)
     for kind, number in found.gone.items():
-        output.say(f"{number:>9,}  {kind} older than {found.days[kind]} days")
+        old = f" older than {found.days[kind]} days" if found.days[kind] else ""
+        output.say(f"{number:>9,}  {kind}{old}")
     output.say("nothing was taken away" if dry_run else "taken away")
     output.result({"gone": found.gone, "days": found.days, "dry_run": dry_run})
 

@@ -27,7 +27,7 @@ _TEXTS = {
     "artifact_collection": ("data", "description", "metadata_"),
     "events": ("payload", "resource", "related"),
     "event_resources": ("resource",),
-    "deployment": ("parameters", "description", "job_variables"),
+    "deployment": ("parameters", "description", "infra_overrides"),
     "deployment_version": ("parameters", "description"),
     "deployment_schedule": ("parameters",),
     "variable": ("value",),

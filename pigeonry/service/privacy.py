@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pigeonry.config import Home
-from pigeonry.domain.address import address_hash
+from pigeonry.domain import SuppressionReason
+from pigeonry.domain.address import address_hash, canonical_email
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.service import erased_files
-from pigeonry.store import erasing, retention
+from pigeonry.store import consents, erasing, retention
 from pigeonry.store.retention import Kind
 from pigeonry.store.session import Database
 
 _BATCH = 2000  # rows in one transaction
+_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]]+@[^\s@<>\"',;:()\[\]]+")
+_LATE = "late reports about erased people"
 _MAILS, _ERRORS, _LEADS = "mail files", "error files of imports", "leads that never confirmed"
 
 
@@ -48,6 +52,7 @@ def retain(
         if kind is Kind.RAW_BODIES:  # before their requests go, by which they are found
             before = now - timedelta(days=days[_LEADS])
             gone[_LEADS] = _forget_leads(db, home, before, now=now, dry_run=dry_run)
+    gone[_LATE] = _strike_late(db, home, dry_run=dry_run)
     gone[_MAILS] = _remove(_old_mails(db, home, now - timedelta(days=days[_MAILS])), dry_run)
     gone[_ERRORS] = _remove(_old_errors(home, now - timedelta(days=days[_ERRORS])), dry_run)
     return Retained(gone, days, dry_run)
@@ -63,6 +68,7 @@ def days_of(home: Home) -> dict[str, int]:
         Kind.ANSWERS.value: settings.prompts_days,
         Kind.REQUESTS.value: settings.raw_days,
         _LEADS: settings.raw_days,
+        _LATE: 0,
         _MAILS: settings.mails_days,
         _ERRORS: settings.raw_days,
     }
@@ -96,6 +102,29 @@ def _forget_leads(
             with db.write() as session:
                 erasing.erase(session, person, (), at=now)
         total += len(emails)
+
+
+def _strike_late(db: Database, home: Home, *, dry_run: bool) -> int:
+    """What a provider still reported after somebody was erased: only the hash tells whom it is about."""
+    key = home.secret("suppression.key")
+    with db.read() as session:
+        late = erasing.late_bodies(session)
+        erased = consents.with_reason(session, SuppressionReason.ERASURE) if late else set()
+
+    def speaks(text: str) -> bool:
+        return any(_hashed(found, key) in erased for found in _ADDRESS.findall(text))
+
+    for raw_id in () if dry_run else late:
+        with db.write() as session:
+            erasing.strike_late(session, raw_id, speaks)
+    return len(late)
+
+
+def _hashed(text: str, key: bytes) -> str:
+    try:
+        return address_hash(canonical_email(text), key)
+    except ValueError:
+        return ""
 
 
 def _old_mails(db: Database, home: Home, before: datetime) -> Iterator[Path]:

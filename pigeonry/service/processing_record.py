@@ -94,7 +94,7 @@ def processing_record(db: Database, home: Home, *, now: datetime) -> ProcessingR
 def _retention(home: Home) -> dict[str, str]:
     ends = home.settings.privacy.consent_days
     return {
-        **{kind: f"{days} days" for kind, days in days_of(home).items()},
+        **{kind: f"{days} days" for kind, days in days_of(home).items() if days},
         "consent": f"counts for {ends} days; " * bool(ends)
         + "kept as proof while the lead is stored",
         "leads, lots, messages and their states": "until the person is erased",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Text, cast, delete, or_, select, text
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
+from pigeonry.domain import SuppressionReason
 from pigeonry.domain.traces import Traces, telling
 from pigeonry.store import bodies
 from pigeonry.store.leads import ERASURE
@@ -30,6 +31,7 @@ from pigeonry.store.models import (
     Preference,
     RawEvent,
     SegmentMember,
+    Suppression,
 )
 from pigeonry.store.people import jobs_of
 from pigeonry.store.session import Database, Session
@@ -134,6 +136,34 @@ def erase(session: Session, person: Subject, raw_ids: Sequence[int], *, at: date
     # An answer that names somebody is not worth keeping: it would be asked for again.
     _count(gone.rows, "completion_cache", _forget_answers(session, person.traces))
     return gone
+
+
+def late_bodies(session: Session) -> list[int]:
+    """Bodies with an event that came after its person was erased, while something was still under way."""
+    query = (
+        select(Event.raw_event_id)
+        .join(Suppression, Suppression.address_hash == Event.address_hash)
+        .join(RawEvent, RawEvent.id == Event.raw_event_id)
+        .where(
+            Suppression.reason == SuppressionReason.ERASURE.value,
+            RawEvent.drained_at.is_not(None),
+            RawEvent.body != b"",
+        )
+        .distinct()
+        .order_by(Event.raw_event_id)
+    )
+    return [raw_id for raw_id in session.scalars(query) if raw_id is not None]
+
+
+def strike_late(session: Session, raw_id: int, speaks: Callable[[str], bool]) -> None:
+    """Take what speaks of erased people out of a body, and their events of it."""
+    row = session.get_one(RawEvent, raw_id)
+    row.body = bodies.without(row.source, row.body, speaks)
+    row.headers, row.error = {}, ""
+    erased = select(Suppression.address_hash).where(
+        Suppression.reason == SuppressionReason.ERASURE.value
+    )
+    _deleted(session, Event, (Event.raw_event_id == raw_id) & Event.address_hash.in_(erased))
 
 
 def clean_pages(database: Database, email: str) -> str:

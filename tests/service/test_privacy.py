@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from pigeonry.config import Home, load_home
+from pigeonry.domain import SuppressionReason
+from pigeonry.domain.address import address_hash
 from pigeonry.service import subscriptions
 from pigeonry.service.privacy import retain
-from pigeonry.store import consent_texts
+from pigeonry.store import consent_texts, consents
 from pigeonry.store.models import (
     CompletionCache,
     Consent,
@@ -78,6 +80,7 @@ def age(db: Database, home: Home) -> World:
     return world
 
 
+LATE = "late reports about erased people"
 EXPECTED = {
     "events": 2,
     "raw bodies": 1,
@@ -85,6 +88,7 @@ EXPECTED = {
     "proposals of models": 1,
     "cached answers of models": 1,
     "requests to be written to": 0,
+    "late reports about erased people": 0,
     "mail files": 1,
     "error files of imports": 1,
 }
@@ -173,3 +177,31 @@ def test_an_address_that_was_typed_in_and_never_confirmed_is_forgotten_and_may_c
     ask(NOW)
     with any_database.read() as session:
         assert session.query(Job).where(Job.kind == "opt-in-mail").count() == 1
+
+
+def test_what_a_provider_reports_after_an_erasure_is_struck_out(
+    any_database: Database, home: Home
+) -> None:
+    """An element of an erased person goes, with its event; others in the same body stay."""
+    digest = address_hash("ion@exemplu.ro", home.secret("suppression.key"))
+    body = b'[{"email": "Ion@exemplu.ro"}, {"email": "ana@exemplu.ro"}]'
+    with any_database.write() as session:
+        consents.suppress(session, digest, reason=SuppressionReason.ERASURE, source="x", at=NOW)
+        raw = RawEvent(
+            source="sendgrid", body=body, body_hash="a" * 64, headers={}, received_at=NOW,
+            drained_at=NOW, error="",
+        )  # fmt: skip
+        session.add(raw)
+        session.flush()
+        for number, hashed in enumerate((digest, "b" * 64)):
+            session.add(
+                Event(
+                    source="s", event_id=str(number), raw_event_id=raw.id, kind="delivered", at=NOW,
+                    human=1.0, url="", user_agent="", ip="", reason="", address_hash=hashed,
+                )
+            )  # fmt: skip
+    assert retain(any_database, home, now=NOW, dry_run=False).gone[LATE] == 1
+    with any_database.read() as session:
+        assert session.scalars(select(RawEvent.body)).one() == b'[{"email": "ana@exemplu.ro"}]'
+        assert session.scalars(select(Event.address_hash)).all() == ["b" * 64]
+    assert retain(any_database, home, now=NOW, dry_run=False).gone[LATE] == 0
