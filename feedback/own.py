@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from feedback.events import EventError, ParsedEvents, Received, judged
+from feedback.machines import HIDDEN_LINK
 from feedback.strict_json import elements
 from pigeonry.domain import Event, EventKind
 
 OWN = "own"
 OPEN, CLICK = "open", "click"
-# The reason of a click on the link that no person can see.
-HIDDEN_LINK = "hidden link"
 
 _KINDS = {OPEN: EventKind.OPEN, CLICK: EventKind.CLICK}
 _HEX = re.compile(r"[0-9a-f]{32}")

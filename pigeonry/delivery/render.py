@@ -69,12 +69,8 @@ class CompiledMail:
         *,
         send_key: str,
         at: datetime,
-        message_id: int = 0,
     ) -> OutgoingMessage:
-        """One mail for one lead. Raises UnsafeHeader for an address that may not stand in a header.
-
-        `message_id` stands in the links of tracked mails, and only there.
-        """
+        """One mail for one lead. Raises UnsafeHeader for an address that may not stand in a header."""
         domain = self.from_email.rpartition("@")[2]
         url = links.unsubscribe_url(recipient.lead_id, self.campaign_id)
         mailto = links.unsubscribe_mailto(
@@ -90,7 +86,7 @@ class CompiledMail:
             "unsubscribe": url,
         }
         if self.tracked:
-            values |= self.tracked.values(message_id)
+            values |= self.tracked.values(send_key)
         return OutgoingMessage(
             send_key=send_key,
             to_email=safe_address("To", recipient.email),

@@ -229,7 +229,7 @@ class Dispatch:
         recipient = Recipient(claim.lead_id, claim.email, claim.first_name, claim.last_name, basis)
         try:
             mail = self._compiled[claim.variant_id].render(
-                recipient, self.links, send_key=claim.send_key, at=now, message_id=claim.id
+                recipient, self.links, send_key=claim.send_key, at=now
             )
         except UnsafeHeader as error:
             with self.db.write() as session:

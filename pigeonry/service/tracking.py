@@ -52,16 +52,15 @@ def click(
     if named is None:
         return None
     with db.read() as session:
-        link = mail_links.followed(session, named.link_id, named.message_id)
+        link = mail_links.followed(session, named.link_id, named.send_key)
     if link is None:
         return None
     hit = _line(
         kind=CLICK,
-        message=named.message_id,
+        send_key=named.send_key,
         link=named.link_id,
         url=link.url,
         hidden=link.hidden,
-        send_key=link.send_key,
         visitor=visitor,
         now=now,
     )
@@ -72,20 +71,18 @@ def opened(
     db: Database, tracker: Tracker, token: str, visitor: Visitor, *, now: datetime
 ) -> bytes | None:
     """The line that is kept of an open, or None as for a click."""
-    message_id = tracker.read_open(token)
-    if message_id is None:
-        return None
-    with db.read() as session:
-        send_key = mail_links.send_key(session, message_id)
+    send_key = tracker.read_open(token)
     if send_key is None:
         return None
+    with db.read() as session:
+        if not mail_links.stored(session, send_key):
+            return None
     return _line(
         kind=OPEN,
-        message=message_id,
+        send_key=send_key,
         link=0,
         url="",
         hidden=False,
-        send_key=send_key,
         visitor=visitor,
         now=now,
     )
@@ -94,11 +91,10 @@ def opened(
 def _line(
     *,
     kind: str,
-    message: int,
+    send_key: str,
     link: int,
     url: str,
     hidden: bool,
-    send_key: str,
     visitor: Visitor,
     now: datetime,
 ) -> bytes:
@@ -106,11 +102,10 @@ def _line(
         {
             "id": secrets.token_hex(16),
             "kind": kind,
-            "message": message,
+            "send_key": send_key,
             "link": link,
             "url": url,
             "hidden": hidden,
-            "send_key": send_key,
             "at": now.isoformat(),
             "useragent": visitor.user_agent[:500],
             "ip": visitor.ip[:40],

@@ -14,11 +14,10 @@ from pigeonry.store.session import Session
 
 @dataclass(frozen=True, slots=True)
 class FollowedLink:
-    """Where a link leads, and which mail it was followed from."""
+    """Where a link leads."""
 
     url: str
     hidden: bool
-    send_key: str
 
 
 def ensure(session: Session, campaign_id: int, url: str, *, hidden: bool = False) -> int:
@@ -40,16 +39,16 @@ def ensure(session: Session, campaign_id: int, url: str, *, hidden: bool = False
     return session.scalars(known).one()
 
 
-def followed(session: Session, link_id: int, message_id: int) -> FollowedLink | None:
+def followed(session: Session, link_id: int, send_key: str) -> FollowedLink | None:
     """The link as it stands in that message's campaign; None when it is no link of that campaign."""
     row = session.execute(
-        select(MailLink.url, MailLink.hidden, Message.send_key)
+        select(MailLink.url, MailLink.hidden)
         .join(Message, Message.campaign_id == MailLink.campaign_id)
-        .where(MailLink.id == link_id, Message.id == message_id)
+        .where(MailLink.id == link_id, Message.send_key == send_key)
     ).first()
     return None if row is None else FollowedLink(*row)
 
 
-def send_key(session: Session, message_id: int) -> str | None:
-    """The key of a message, or None when it is no longer stored."""
-    return session.scalar(select(Message.send_key).where(Message.id == message_id))
+def stored(session: Session, send_key: str) -> bool:
+    """Whether a message of that key is (still) stored."""
+    return session.scalar(select(Message.id).where(Message.send_key == send_key)) is not None

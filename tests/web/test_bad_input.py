@@ -396,7 +396,7 @@ def opt_in_elsewhere(web: Site) -> Checks:
 
 def click_ids(web: Site) -> Checks:
     """61"""
-    message = web.world.message_ids()[0]
+    message, nobody = web.world.keys()[0], "0" * 32
     good = web.path(web.tracker.click_url(message, web.tracked.link_id)).removeprefix("/t/")
     opened = web.path(web.tracker.open_url(message)).removeprefix("/o/").removesuffix(".gif")
     for path in (
@@ -405,7 +405,7 @@ def click_ids(web: Site) -> Checks:
         f"/t/{good}a", f"/t/{opened}", f"/t/{web.unsubscribe_path().removeprefix('/u/')}",
         f"/o/{good}.gif", "/o/x.gif", "/t/" + "a" * 5000, "/t/%00", "/t/%ff%fe",
         f"/t/{web.path(web.tracker.click_url(message, 999)).removeprefix('/t/')}",
-        f"/t/{web.path(web.tracker.click_url(999, web.tracked.link_id)).removeprefix('/t/')}",
+        f"/t/{web.path(web.tracker.click_url(nobody, web.tracked.link_id)).removeprefix('/t/')}",
         "//evil.example/t/x", "/t/x?url=https://evil.example",
     ):  # fmt: skip
         code, headers = raw_get(web, path)
