@@ -3,12 +3,15 @@
 Lines are written, not synced: what a process wrote is there when the process is killed. It is not proof
 after the machine itself went down, and is not read then: a dead owner is told by boot id and process.
 It turns most of what a killed sender leaves behind from unknown into known, without asking anybody. Journals
-are kept for a week: when a backup of the database is put back, they still know what has left since.
+are kept for a week: when a backup of the database is put back, they still know what has left since. They hold
+random keys and outcomes, no word of a server and nothing of a person, so nobody ever has to change one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +22,9 @@ from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, Outcome
 
 _FOLDER = "handovers"
+_LINE = re.compile(
+    rb"[be] ([0-9a-f]{32}) (\d+)(?: (accepted|retry|refused|unknown) ([\w>-]+))?", re.ASCII
+)
 _KEPT_SECONDS = 7 * 86_400.0
 _NOT_BEGUN = HandOver(Outcome.RETRY, reason="its sender ended before the first byte")
 
@@ -43,12 +49,7 @@ class Journal:
     def end(self, send_key: str, epoch: int, result: HandOver) -> None:
         """After the answer."""
         failpoint("journal.before_end")
-        # A server's words may hold the address; a journal is no place for it.
-        words = " ".join("..." if "@" in word else word for word in result.reason.split())[:200]
-        self._line(
-            f"e {send_key} {epoch} {result.outcome} {result.channel or '-'} "
-            f"{result.provider_id.replace(' ', '')[:200] or '-'} {words}"
-        )
+        self._line(f"e {send_key} {epoch} {result.outcome} {result.channel or '-'}")
         failpoint("journal.after_end")
 
     def _line(self, text: str) -> None:
@@ -72,35 +73,37 @@ class Testimony:
 
 
 def read(home: Home, owner: str) -> Testimony | None:
-    """The journal of an owner that is certainly dead; None when there is none here."""
+    """The journal of an owner that is certainly dead; None when there is none here, or none to believe."""
     try:
         return Testimony(_entries(_path(home, owner)))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
 def handed_over(home: Home) -> dict[str, HandOver | None]:
     """send key -> how its last hand-over ended (None: nobody knows), from every journal that is kept."""
     folder = home.path / _FOLDER
-    paths = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    return {key: end for path in paths for (key, _), end in _entries(path).items()}
+    found: dict[str, HandOver | None] = {}
+    for path in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime):
+        with contextlib.suppress(ValueError):  # the machine went down while it was written
+            found |= {key: end for (key, _), end in _entries(path).items()}
+    return found
 
 
 def _entries(path: Path) -> dict[tuple[str, int], HandOver | None]:
     lines = path.read_bytes().split(b"\n")[:-1]  # a cut last line was not written
     entries: dict[tuple[str, int], HandOver | None] = {}
     for line in lines:
-        parts = line.decode("utf-8", "replace").split(" ", 6)
-        if len(parts) == 3 and parts[0] == "b":
-            entries[parts[1], int(parts[2])] = None
-        elif len(parts) == 7 and parts[0] == "e":
-            _, send_key, epoch, outcome, channel, provider_id, reason = parts
-            entries[send_key, int(epoch)] = HandOver(
-                Outcome(outcome),
-                provider_id="" if provider_id == "-" else provider_id,
-                reason=reason,
-                channel="" if channel == "-" else channel,
-            )
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ValueError(f"{path} is no journal of hand-overs")
+        key, epoch, outcome, channel = ((part or b"").decode() for part in found.groups())
+        end = HandOver(
+            Outcome(outcome or Outcome.UNKNOWN),
+            reason="as its sender's journal has it",
+            channel="" if channel == "-" else channel,
+        )
+        entries[key, int(epoch)] = end if outcome else None
     return entries
 
 
