@@ -53,6 +53,12 @@ def _channel(home: Home, name: str, env: Mapping[str, str]) -> Sender:
     return SendGridSender(home.settings.sendgrid, secret_text(home, "sendgrid_key", env))
 
 
+def parts(sender: Sender) -> tuple[Sender, ...]:
+    """A sender, and the channels that it is made of where it has several."""
+    channels: tuple[Sender, ...] = getattr(sender, "channels", ())
+    return (sender, *channels)
+
+
 def close(sender: Sender) -> None:
     """Let go of a sender's connections."""
     if isinstance(sender, Closing):

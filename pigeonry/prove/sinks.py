@@ -89,20 +89,8 @@ async def _after_dot(
     if fate == "later":
         writer.write(b"451 4.3.0 try again later\r\n")
         return True
-    if fate == "hole":
-        await asyncio.sleep(mischief.hole_seconds)
-        writer.transport.abort()
+    if not await _take(writer, log, mischief, fate, key, began, half=b"25"):
         return False
-    log.accept(key, began)
-    if fate == "drop":
-        writer.transport.abort()
-        return False
-    if fate == "half":
-        writer.write(b"25")
-        await writer.drain()
-        writer.close()
-        return False
-    await asyncio.sleep(mischief.slow_seconds if fate == "late" else mischief.delay_ms / 1000)
     writer.write(f"250 2.0.0 queued as {key[:12]}\r\n".encode())
     return True
 
@@ -146,6 +134,26 @@ async def _answer(
     if fate == "error_before":
         say("500 Internal Server Error")
         return True
+    if not await _take(writer, log, mischief, fate, key, began, half=b"HTTP/1.1 202 Acc"):
+        return False
+    if fate == "error_after":
+        say("500 Internal Server Error")
+        return True
+    say("202 Accepted", f"X-Message-Id: {key[:12]}\r\n")
+    return True
+
+
+async def _take(
+    writer: asyncio.StreamWriter,
+    log: _Log,
+    mischief: Mischief,
+    fate: str,
+    key: str,
+    began: float,
+    *,
+    half: bytes,
+) -> bool:
+    """Write the mail down as accepted; False when the connection is over without a whole answer."""
     if fate == "hole":
         await asyncio.sleep(mischief.hole_seconds)
         writer.transport.abort()
@@ -155,15 +163,11 @@ async def _answer(
         writer.transport.abort()
         return False
     if fate == "half":
-        writer.write(b"HTTP/1.1 202 Acc")
+        writer.write(half)
         await writer.drain()
         writer.close()
         return False
-    if fate == "error_after":
-        say("500 Internal Server Error")
-        return True
     await asyncio.sleep(mischief.slow_seconds if fate == "late" else mischief.delay_ms / 1000)
-    say("202 Accepted", f"X-Message-Id: {key[:12]}\r\n")
     return True
 
 

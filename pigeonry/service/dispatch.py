@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pigeonry.config import Home
 from pigeonry.delivery import guard
+from pigeonry.delivery.base import parts
 from pigeonry.delivery.headers import UnsafeHeader
 from pigeonry.delivery.links import Links
 from pigeonry.delivery.render import CompiledMail, Recipient, compile_mail
@@ -29,6 +30,7 @@ from pigeonry.domain.progress import Progress
 from pigeonry.errors import OutsideFailure, PigeonryError
 from pigeonry.service import holding
 from pigeonry.service.journal import Journal
+from pigeonry.service.landing import Landed, Trouble, recorded
 from pigeonry.service.pace import Pace, Wait
 from pigeonry.service.reconcile import reconcile
 from pigeonry.service.tracking import mark_links
@@ -40,7 +42,6 @@ from pigeonry.store.session import Database, Session
 # A fenced mail may not wait longer than this for its first byte (reliability, G3): a process that was
 # paused between the two gives the message back instead.
 FENCE_SECONDS = 2.0
-_CHANNEL_TRIES = 4  # in a row, 1, 2, 4 s apart, before a channel counts as down
 _STORE_TRIES = 3
 _POLL = 0.25  # seconds between looks at a stop, a pause or somebody else's lease
 _RECONCILE_SECONDS = 1.0
@@ -51,18 +52,6 @@ class _Ready:
     claim: Claim
     mail: OutgoingMessage
     zones: Sequence[ZoneInfo]  # where the lead may live
-
-
-@dataclass(frozen=True, slots=True)
-class _Landed:
-    """What became of a hand-over. `late`: it was given back before the channel saw it."""
-
-    claim: Claim
-    result: HandOver
-    started_at: datetime
-    finished_at: datetime
-    late: bool = False
-    bug: Exception | None = None
 
 
 @dataclass
@@ -88,8 +77,6 @@ class Dispatch:
     _queue: deque[_Ready] = field(default_factory=deque)
     _compiled: dict[int, CompiledMail] = field(default_factory=dict)
     _rest_until: datetime | None = None  # the pace is used up until then
-    _down: int = 0  # times in a row that the channel was down
-    _down_until: float = 0.0
     _reconcile_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,6 +87,7 @@ class Dispatch:
             channel=self.sender.name,
             sender_domain=self.brief.sender.email.rpartition("@")[2],
         )
+        self._trouble = Trouble(self.sender.name, self.campaign_id, self.patience)
         self._started_at, self._started_awake = self.clock(), _awake()
         self._beat_at = time.monotonic() + holding.BEAT_SECONDS
         self._tracked = mark_links(self.db, self.home, self.campaign_id, self.brief.link)
@@ -122,15 +110,15 @@ class Dispatch:
     def run(self) -> None:
         """Until nothing is left, a stop, or a pause. Every hand-over under way is recorded first, also
         when an error or Ctrl-C ends it."""
-        flying: dict[Future[_Landed], Claim] = {}
+        flying: dict[Future[Landed], Claim] = {}
         with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
             try:
                 self._loop(pool, flying)
             finally:
                 wait(flying)
-                self._record_and_fence([future.result() for future in flying], room=0)
+                self._record_and_fence([future.result() for future in flying], set(), room=0)
 
-    def _loop(self, pool: ThreadPoolExecutor, flying: dict[Future[_Landed], Claim]) -> None:
+    def _loop(self, pool: ThreadPoolExecutor, flying: dict[Future[Landed], Claim]) -> None:
         idle_since: float | None = None
         while True:
             landed = self._landed(flying)
@@ -140,14 +128,16 @@ class Dispatch:
                 if not flying:
                     self._reconcile()
                 self._claim()
+            poisonous = self._poisonous(landed)
             trouble = any(
-                item.bug or (item.result.channel_down and not item.late) for item in landed
+                item.bug or (item.blames_channel and item.claim.id not in poisonous)
+                for item in landed
             )
             room = self.lanes - len(flying) if going and not trouble else 0
-            cleared, fenced_at = self._record_and_fence(landed, room)
+            cleared, fenced_at = self._record_and_fence(landed, poisonous, room)
             for ready in cleared:
                 flying[pool.submit(self._hand_over, ready, fenced_at)] = ready.claim
-            self._judge(landed)
+            self._judge(landed, poisonous)
             if landed or cleared:
                 idle_since = None
             if flying:
@@ -164,7 +154,7 @@ class Dispatch:
 
     def _is_down(self) -> bool:
         resting = self._rest_until is not None and self.clock() < self._rest_until
-        return resting or time.monotonic() < self._down_until
+        return resting or self._trouble.seconds > 0
 
     def _beat(self) -> None:
         """Say that this sender is alive, and notice a clock that jumped under it."""
@@ -178,7 +168,7 @@ class Dispatch:
             holding.stop(self.db, reason=words, now=now)
         holding.beat(self.db, self.home, now=now)
 
-    def _landed(self, flying: dict[Future[_Landed], Claim]) -> list[_Landed]:
+    def _landed(self, flying: dict[Future[Landed], Claim]) -> list[Landed]:
         """What has come back. Waits when no lane is free or there is nothing to use one for."""
         if not flying:
             return []
@@ -245,7 +235,23 @@ class Dispatch:
             )
         self._queue.append(_Ready(claim, mail, zones))
 
-    def _record_and_fence(self, landed: list[_Landed], room: int) -> tuple[list[_Ready], float]:
+    def _poisonous(self, landed: list[Landed]) -> set[int]:
+        """Mails that the channel refuses each time as if it were down, while it takes others."""
+        suspects = [item.claim.id for item in landed if item.blames_channel]
+        if not suspects:
+            return set()
+        with contextlib.suppress(OutsideFailure), self.db.read() as session:
+            return handovers.poisonous(
+                session,
+                suspects,
+                channels=[channel.name for channel in parts(self.sender)],
+                tries=self.settings.sending.max_attempts - 1,
+            )
+        return set()  # the next refusal will tell
+
+    def _record_and_fence(
+        self, landed: list[Landed], poisonous: set[int], room: int
+    ) -> tuple[list[_Ready], float]:
         """One transaction: what came back is written down, and the next ones pass the last gate."""
         take = 0
         if room and self._queue and not self._is_down():
@@ -258,7 +264,10 @@ class Dispatch:
         if not landed and not take:
             return [], 0.0
         # In the order of their ids, as everybody locks them.
-        results = sorted(map(self._result, landed), key=lambda result: result.claim.id)
+        results = [
+            recorded(item, self.settings.sending, poisonous=item.claim.id in poisonous)
+            for item in sorted(landed, key=lambda item: item.claim.id)
+        ]
         last: OutsideFailure | None = None
         for _ in range(_STORE_TRIES):
             queue = deque(self._queue)
@@ -340,20 +349,20 @@ class Dispatch:
     def _defer(self, session: Session, ready: _Ready, until: datetime, reason: str) -> None:
         handovers.defer(session, ready.claim, owner=self.owner, until=until, reason=reason)
 
-    def _hand_over(self, ready: _Ready, fenced_at: float) -> _Landed:
+    def _hand_over(self, ready: _Ready, fenced_at: float) -> Landed:
         started = self.clock()
         bug: Exception | None = None
         if _awake() - fenced_at > FENCE_SECONDS:
             reason = "this process was paused between the fence and the hand-over"
             result = HandOver(Outcome.RETRY, reason=reason, channel_down=True)
-            return _Landed(ready.claim, result, started, self.clock(), late=True)
+            return Landed(ready.claim, result, started, self.clock(), late=True)
         key, epoch = ready.claim.send_key, ready.claim.epoch
         try:
             self.journal.begin(key, epoch)
         except OSError as error:
             reason = f"the journal of hand-overs cannot be written: {error.strerror or error}"
             result = HandOver(Outcome.RETRY, reason=reason, channel_down=True)
-            return _Landed(ready.claim, result, started, self.clock())
+            return Landed(ready.claim, result, started, self.clock())
         try:
             result = self.sender.hand_over(ready.mail)
         except UnsafeHeader as error:
@@ -363,63 +372,19 @@ class Dispatch:
             result = HandOver(Outcome.UNKNOWN, reason=f"{type(error).__name__}: {error}"[:200])
         with contextlib.suppress(OSError):  # then a kill leaves this one unknown
             self.journal.end(key, epoch, result)
-        return _Landed(ready.claim, result, started, self.clock(), bug=bug)
+        return Landed(ready.claim, result, started, self.clock(), bug=bug)
 
-    def _result(self, item: _Landed) -> handovers.Recorded:
-        result, claim = item.result, item.claim
-        state, reason, not_before = MessageState.UNKNOWN, result.reason, None
-        if result.outcome is Outcome.ACCEPTED:
-            state = MessageState.ACCEPTED
-        elif result.outcome is Outcome.REFUSED:
-            state = MessageState.FAILED
-        elif result.outcome is Outcome.RETRY:
-            tried = claim.attempts + 1
-            state = MessageState.PLANNED
-            if result.channel_down:
-                wait_for = result.retry_after or 0.0
-            elif tried >= self.settings.sending.max_attempts:
-                state = MessageState.FAILED
-                reason = f"gave up after {tried} tries: {result.reason}"
-                wait_for = 0.0
-            else:
-                wait_for = guard.backoff(tried, result.retry_after)
-            if state is MessageState.PLANNED and wait_for:
-                not_before = item.finished_at + timedelta(seconds=wait_for)
-        return handovers.Recorded(
-            claim, result, state, reason, not_before, item.started_at, item.finished_at
-        )
-
-    def _judge(self, landed: list[_Landed]) -> None:
+    def _judge(self, landed: list[Landed], poisonous: set[int]) -> None:
         """What the hand-overs that came back say about the channel as a whole."""
         if not landed:
             return
         self.handed_over += sum(not item.late for item in landed)
-        final = sum(
-            item.result.outcome in (Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN)
-            for item in landed
-        )
-        self._done += final
+        self._done += sum(item.final for item in landed) + len(poisonous)
         self.progress("sending", self._done, self._total)
         for item in landed:
             if item.bug is not None:
                 raise item.bug
-        down = [item.result for item in landed if item.result.channel_down and not item.late]
-        if not down:
-            self._down = 0
-            return
-        if self._is_down():
-            return  # others that were under way met the same trouble
-        self._down += 1
-        pause = max(2.0 ** (self._down - 1), *(item.retry_after or 0.0 for item in down))
-        self._down_until = time.monotonic() + pause
-        if self._down >= _CHANNEL_TRIES or pause > self.patience:
-            raise OutsideFailure(
-                f"the {self.sender.name} channel takes no mail: {down[-1].reason}",
-                where=f"campaign {self.campaign_id}",
-                fix="mend that and run the same command again: what was sent is kept, "
-                "and nothing is sent twice",
-                transient=True,
-            )
+        self._trouble.judge(landed, poisonous)
 
     def _reconcile(self) -> None:
         if time.monotonic() >= self._reconcile_at:
@@ -435,7 +400,7 @@ class Dispatch:
             self.stop.wait(_POLL)
             return True
         if self._is_down():
-            self.stop.wait(min(self._down_until - time.monotonic(), _POLL))
+            self.stop.wait(min(self._trouble.seconds, _POLL))
             return True
         with self.db.read() as session:
             due = reaping.next_due(session, self.campaign_id, now=now, wave=self.wave)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pigeonry.config import Home
+from pigeonry.delivery.base import parts
 from pigeonry.domain.failpoint import failpoint
 from pigeonry.domain.message import HandOver, MessageState, Sender
 from pigeonry.service import journal
@@ -107,11 +108,12 @@ def _verdict(
     if message.proven:
         return MessageState.ACCEPTED, "an event of the provider shows that it was accepted"
     # Only the channel that it left by can know.
-    known = sender.evidence(message.send_key) if message.channel == sender.name else None
+    asked = next((part for part in parts(sender) if part.name == message.channel), None)
+    known = asked.evidence(message.send_key) if asked else None
     if known is True:
-        return MessageState.ACCEPTED, f"found by looking at what {sender.name} has"
+        return MessageState.ACCEPTED, f"found by looking at what {message.channel} has"
     if known is False:
-        return MessageState.PLANNED, f"{sender.name} certainly has not got it"
+        return MessageState.PLANNED, f"{message.channel} certainly has not got it"
     left = message.handover_at or now
     if left + timedelta(seconds=quarantine) > now:
         return None

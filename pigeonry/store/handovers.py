@@ -65,6 +65,7 @@ class Recorded:
     not_before: datetime | None
     started_at: datetime
     finished_at: datetime
+    begun: bool = True  # False: given back before the channel saw it, which is no attempt
 
 
 # Built once: building a statement costs more than running it.
@@ -173,21 +174,21 @@ def record(session: Session, results: Sequence[Recorded], *, owner: str) -> int:
     if not results:
         return 0
     connection = session.connection()
-    connection.execute(
-        _INSERT_ATTEMPT,
-        [
-            {
-                "message_id": item.claim.id,
-                "owner": owner,
-                "outcome": item.result.outcome.value,
-                "reason": item.result.reason,
-                "provider_id": item.result.provider_id,
-                "started_at": item.started_at,
-                "finished_at": item.finished_at,
-            }
-            for item in results
-        ],
-    )
+    attempts = [
+        {
+            "message_id": item.claim.id,
+            "owner": owner,
+            "outcome": item.result.outcome.value,
+            "reason": item.result.reason,
+            "provider_id": item.result.provider_id,
+            "started_at": item.started_at,
+            "finished_at": item.finished_at,
+        }
+        for item in results
+        if item.begun
+    ]
+    if attempts:
+        connection.execute(_INSERT_ATTEMPT, attempts)
     rows = [
         {
             "of_id": item.claim.id,
@@ -208,6 +209,25 @@ def record(session: Session, results: Sequence[Recorded], *, owner: str) -> int:
         # An event came before our own answer did: only the provider's id is still missing.
         connection.execute(_ADD_PROVIDER_ID, rows)
     return int(changed.rowcount)
+
+
+def poisonous(
+    session: Session, message_ids: Sequence[int], *, channels: Sequence[str], tries: int
+) -> set[int]:
+    """Those of these messages that were refused `tries` times before, while their channel took other mails
+    since the first of those: the trouble is theirs, not the channel's."""
+    refused = session.execute(
+        select(MessageAttempt.message_id, func.min(MessageAttempt.started_at))
+        .where(MessageAttempt.message_id.in_(message_ids), MessageAttempt.outcome == "retry")
+        .group_by(MessageAttempt.message_id)
+        .having(func.count() >= tries)
+    )
+    last = select(func.max(Message.accepted_at)).where(
+        Message.channel.in_(channels), Message.state == MessageState.ACCEPTED.value
+    )
+    found = [(message_id, first) for message_id, first in refused]
+    taken = session.scalar(last) if found else None
+    return {message_id for message_id, first in found if taken is not None and taken >= first}
 
 
 def defer(

@@ -19,7 +19,7 @@ from pigeonry.delivery.smtp import SmtpSender
 from pigeonry.domain import HandOver, Outcome, OutgoingMessage
 from pigeonry.domain.message import Sender
 from pigeonry.errors import ConfigError, OutsideFailure, Refused
-from pigeonry.service import dispatch
+from pigeonry.service import landing
 from pigeonry.service.sending import SendReport, parked, resolve, send_campaign
 from pigeonry.store.models import Variant
 from pigeonry.store.session import Database
@@ -122,6 +122,34 @@ def test_a_suppression_in_the_middle_of_a_run_is_honoured_from_then_on(
     sender.answer = answer
     report = send(world, home, sender, lanes=1)
     assert (report.sent, report.cancelled) == (10, 10)
+
+
+def test_a_mail_that_alone_brings_the_channel_down_fails_and_the_others_go_out(
+    any_database: Database, home: Home
+) -> None:
+    world = planned(any_database, 6)
+    bad = world.keys()[0]
+
+    def answer(mail: OutgoingMessage) -> HandOver:
+        if mail.send_key == bad:
+            return HandOver(Outcome.RETRY, reason="421 what is that", channel_down=True)
+        return HandOver(Outcome.ACCEPTED)
+
+    send(world, settings(home, max_attempts=3), Scripted(answer), patience=10.0)
+    assert world.states() == ["failed"] + ["accepted"] * 5
+    assert "421 what is that" in world.messages()[0].reason
+
+
+def test_a_channel_that_takes_nothing_fails_no_message(any_database: Database, home: Home) -> None:
+    world = planned(any_database, 2)
+    for _ in range(6):
+        with pytest.raises(OutsideFailure):
+            send(
+                world,
+                settings(home, max_attempts=3),
+                Scripted(lambda _m: HandOver(Outcome.RETRY, reason="down", channel_down=True)),
+            )
+    assert world.states() == ["planned"] * 2
 
 
 def test_a_temporary_refusal_is_tried_again_later_and_not_before(
@@ -254,7 +282,7 @@ def test_the_pace_is_kept(database: Database, home: Home) -> None:
 def test_a_channel_that_is_down_fails_no_message_and_says_so(
     database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_CHANNEL_TRIES", 2)
+    monkeypatch.setattr(landing, "CHANNEL_TRIES", 2)
     world = planned(database, 10)
     sender = Scripted(lambda _m: HandOver(Outcome.RETRY, reason="535 no login", channel_down=True))
     with pytest.raises(OutsideFailure, match="535 no login"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from pigeonry.config import Home, load_home
+from pigeonry.delivery.base import make_sender, parts
+from pigeonry.service.reconcile import reconcile
 from pigeonry.service.sending import send_campaign
 from pigeonry.store.session import Database
-from tests.delivery.sinks import smtp_sink
+from tests.delivery.sinks import outgoing, smtp_sink
 from tests.delivery.world import START, World
 
 ENV = {
@@ -51,3 +53,18 @@ def test_the_second_takes_what_the_first_cannot_and_nothing_else(
     taken = Counter([*sink.keys, *files])
     assert set(taken.values()) == {1}
     assert set(taken) == {row.send_key for row in rows if row.state != "failed"}
+
+
+def test_the_channel_that_a_row_names_is_asked_for_evidence(
+    any_database: Database, home: Home
+) -> None:
+    """The second wrote the mail, and nobody heard of it: its outbox knows."""
+    world = World(any_database, leads=2)
+    world.plan()
+    sender = make_sender(load_home(home.path, env=ENV))
+    second = parts(sender)[2]
+    second.hand_over(outgoing(send_key=world.keys()[0]))
+    for position in (1, 2):
+        world.set_state(position, "unknown", channel="file", handover_at=START)
+    reconcile(any_database, home, sender, now=START)
+    assert world.states() == ["accepted", "planned"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pigeonry.store.base import Base, BigId, Json, UtcDateTime, code, key, label, long, moment
@@ -55,8 +55,6 @@ class Campaign(Base):
     approved_by: Mapped[label]
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     wait_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Why the machine paused it, "" when a person did.
-    paused_because: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[moment]
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -78,9 +78,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("lead_id", name=op.f("pk_preference")),
     )
-    op.add_column(
-        "campaign", sa.Column("paused_because", sa.Text(), server_default="", nullable=False)
-    )
 
     op.add_column(
         "consent",
@@ -119,8 +116,6 @@ def downgrade() -> None:
 
     op.drop_column("consent", "expires_at")
     op.drop_column("consent", "text_version")
-
-    op.drop_column("campaign", "paused_because")
 
     op.drop_table("preference")
     op.drop_table("mail_link")
