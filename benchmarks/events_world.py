@@ -16,9 +16,9 @@ from typing import Any
 
 from pigeonry.config import Home
 from pigeonry.domain.address import address_hash
-from pigeonry.store import campaigns
+from pigeonry.prove.world import make_campaign
 from pigeonry.store.bulk import add_rows
-from pigeonry.store.models import Lead, Message, PromptVersion, Segment, Variant
+from pigeonry.store.models import Lead, Message
 from pigeonry.store.session import Database
 
 SENT = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
@@ -160,27 +160,8 @@ def fill(database: Database, home: Home, made: Corpus) -> None:
     """Leads and accepted mails for every send key."""
     key = home.secret("suppression.key")
     hashes = [address_hash(address(number), key) for number in range(len(made.keys))]
+    campaign, variant = make_campaign(database, channel="sendgrid", at=SENT)
     with database.write() as session:
-        campaign = campaigns.create(
-            session, name="Benchmark", brief_source="", occurrence="", stage="finish", seed=1,
-            channel="sendgrid", at=SENT,
-        )  # fmt: skip
-        segment = Segment(
-            name="All", description="", terms=[], size=0, embedder="", model_version="",
-            centroid=b"", created_at=SENT,
-        )  # fmt: skip
-        session.add_all(
-            [segment, PromptVersion(version="0" * 16, name="subject", source="", created_at=SENT)]
-        )
-        session.flush()
-        variant = Variant(
-            campaign_id=campaign, segment_id=segment.id, language="ro", arm="A", prompt="subject",
-            prompt_version="0" * 16, template="", tier="library", model="", cache="none",
-            subject="", preheader="", hook="", body=[], cta="", cost_micros=0, currency="EUR",
-            predicted_click=None, created_at=SENT,
-        )  # fmt: skip
-        session.add(variant)
-        session.flush()
         lead = {
             "first_name": "", "last_name": "", "company": "", "phone": "", "language": "ro",
             "country": "RO", "city": "", "timezone": "", "external_id": "", "attributes": {},
@@ -196,7 +177,7 @@ def fill(database: Database, home: Home, made: Corpus) -> None:
             ),
         )
         message = {
-            "campaign_id": campaign, "variant_id": variant.id, "step": 1, "occurrence": "",
+            "campaign_id": campaign, "variant_id": variant, "step": 1, "occurrence": "",
             "wave": 1, "channel": "sendgrid", "state": "accepted", "reason": "", "attempts": 1,
             "owner": "", "epoch": 1, "provider_id": "", "status": "", "handover_at": SENT,
             "accepted_at": SENT, "planned_at": SENT,

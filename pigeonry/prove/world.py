@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pigeonry.config import Home, load_home
-from pigeonry.domain import PlannedMessage
+from pigeonry.domain import Copy, PlannedMessage
 from pigeonry.domain.address import address_hash
 from pigeonry.errors import OutsideFailure
 from pigeonry.prove.limits import Limits
@@ -33,6 +33,13 @@ product = "Cursul de desen"
 benefits = ["lecții scurte"]
 offer = "20% reducere"
 """
+COPY = Copy(
+    subject="Cursul de desen te așteaptă",
+    preheader="Lecții scurte, în ritmul tău",
+    hook="Desenul se învață pe îndelete",
+    body=("Cu Cursul de desen ai la îndemână lecții scurte.", "Începi când vrei.", "Te așteptăm."),
+    cta="Vezi cursul",
+)
 _BATCH = 2000
 
 
@@ -89,14 +96,24 @@ def make_home(folder: Path, *, channel: str, url: str, port: int, limits: Limits
 
 def make_world(home: Home, *, people: int) -> World:
     """Fill the home: `people` leads with express consent, and one planned message each."""
-    database, at = init(home), datetime.now(UTC)
+    database = init(home)
+    channel = home.settings.sending.channel
+    campaign_id, _ = make_campaign(database, channel=channel, at=datetime.now(UTC))
+    world = World(home, database, campaign_id)
+    for start in range(0, people, _BATCH):
+        plan_more(world, min(_BATCH, people - start))
+    return world
+
+
+def make_campaign(database: Database, *, channel: str, at: datetime) -> tuple[int, int]:
+    """A campaign whose text is written and approved: its id and its variant's."""
     with database.write() as session:
         campaign_id = campaigns.create(
             session, name="Proof", brief_source=BRIEF, occurrence="", stage="send_test", seed=1,
-            channel=home.settings.sending.channel, at=at,
+            channel=channel, at=at,
         )  # fmt: skip
         segment = Segment(
-            name="Everyone", description="", terms=[], size=people, embedder="", model_version="",
+            name="Everyone", description="", terms=[], size=0, embedder="", model_version="",
             centroid=b"", created_at=at,
         )  # fmt: skip
         prompt = PromptVersion(version="0" * 16, name="subject", source="", created_at=at)
@@ -105,15 +122,13 @@ def make_world(home: Home, *, people: int) -> World:
         variant = Variant(
             campaign_id=campaign_id, segment_id=segment.id, language="ro", arm="A",
             prompt="subject", prompt_version="0" * 16, template="", tier="library", model="",
-            cache="none", subject="Cursul de desen te așteaptă", preheader="Lecții scurte",
-            hook="Desenul se învață pe îndelete", body=["Cu Cursul de desen ai lecții scurte."],
-            cta="Vezi cursul", cost_micros=0, currency="EUR", predicted_click=None, created_at=at,
+            cache="none", subject=COPY.subject, preheader=COPY.preheader, hook=COPY.hook,
+            body=list(COPY.body), cta=COPY.cta, cost_micros=0, currency="EUR",
+            predicted_click=None, created_at=at,
         )  # fmt: skip
         session.add(variant)
-    world = World(home, database, campaign_id)
-    for start in range(0, people, _BATCH):
-        plan_more(world, min(_BATCH, people - start))
-    return world
+        session.flush()
+        return campaign_id, variant.id
 
 
 def plan_more(world: World, number: int) -> None:

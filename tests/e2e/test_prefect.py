@@ -177,6 +177,7 @@ def test_every_deployment_of_prefect_yaml_stands_and_none_that_sends_is_schedule
         "drain-events",
         "learn",
         "intake",
+        "privacy",
     }
     assert all(d["description"] and d["work_pool_name"] == "pigeonry" for d in found)
     sending = [d for d in found if "sends-mail" in d["tags"]]
