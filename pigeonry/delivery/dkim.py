@@ -1,6 +1,6 @@
 """DKIM signatures (RFC 6376), rsa-sha256 relaxed/relaxed, and the key they are made with.
 
-Written out here because the library that checks them in our tests needs 12 ms for one, and this 1 ms.
+Written out here because the library that checks them takes several times as long (`benchmarks.sign`).
 """
 
 from __future__ import annotations
