@@ -106,6 +106,9 @@ class SendingSettings(_Section):
     event_delay_seconds: float = Field(
         900.0, ge=0, description="how late a provider's event may come; within the quarantine"
     )
+    backoff_seconds: float = Field(
+        30.0, gt=0, description="first wait after a temporary refusal; doubles up to an hour"
+    )
     max_attempts: int = Field(5, ge=1, description="tries after definite temporary refusals")
     per_second: float = Field(0.0, ge=0, description="cap on hand-overs; 0: none")
     frequency_cap: int = Field(0, ge=0, description="mails to one lead in 7 days; 0: no cap")

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pigeonry.errors import ConfigError
 
 FREQUENCY_DAYS = 7
-_FIRST_BACKOFF = 30.0  # seconds; greylisting servers want minutes, and the next tries get there
 _LONGEST_BACKOFF = 3600.0
 _SYSTEM_ZONES = Path("/usr/share/zoneinfo/zone.tab")
 
@@ -81,10 +80,10 @@ def window_start(now: datetime) -> datetime:
     return now - timedelta(days=FREQUENCY_DAYS)
 
 
-def backoff(attempts: int, retry_after: float | None = None) -> float:
+def backoff(attempts: int, retry_after: float | None = None, *, first: float) -> float:
     """Seconds until the next try after `attempts` definite temporary refusals; never before the
-    provider's own Retry-After."""
-    own = min(_FIRST_BACKOFF * 2.0 ** max(0, attempts - 1), _LONGEST_BACKOFF)
+    provider's own Retry-After. Greylisting servers want minutes, and doubling gets there."""
+    own = min(first * 2.0 ** max(0, attempts - 1), _LONGEST_BACKOFF)
     return max(own, retry_after or 0.0)
 
 

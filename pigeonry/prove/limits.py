@@ -14,6 +14,7 @@ class Limits:
     lease: float = 15.0
     quarantine: float = 14.0
     event_delay: float = 3.0
+    backoff: float = 1.0
     file_lease: float = 40.0  # a disk may take 30 s
     lanes: int = 0
     batch: int = 50
@@ -29,6 +30,7 @@ channel = "{channel}"
 lease_seconds = {max(self.lease, longest)}
 quarantine_seconds = {max(self.quarantine, longest)}
 event_delay_seconds = {self.event_delay}
+backoff_seconds = {self.backoff}
 lanes = {self.lanes}
 batch = {self.batch}
 max_attempts = 20
@@ -45,5 +47,5 @@ timeout_seconds = {self.timeout}
     def shown(self) -> str:
         return (
             f"each wait {self.timeout:g} s, after the dot {self.after_dot:g} s, lease {self.lease:g} s, "
-            f"quarantine {self.quarantine:g} s, events at most {self.event_delay:g} s late"
+            f"quarantine {self.quarantine:g} s, backoff {self.backoff:g} s, events at most {self.event_delay:g} s late"
         )

@@ -54,7 +54,7 @@ def recorded(item: Landed, sending: SendingSettings, *, poisonous: bool) -> Reco
             wait = (
                 result.retry_after or 0.0
                 if result.channel_down
-                else guard.backoff(tried, result.retry_after)
+                else guard.backoff(tried, result.retry_after, first=sending.backoff_seconds)
             )
         if wait:
             not_before = item.finished_at + timedelta(seconds=wait)

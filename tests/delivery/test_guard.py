@@ -81,9 +81,9 @@ def test_half_a_pair_of_quiet_hours_is_refused_and_none_at_all_is_none() -> None
 
 
 def test_backing_off_doubles_has_a_limit_and_never_undercuts_the_provider() -> None:
-    assert [backoff(n) for n in (1, 2, 3)] == [30.0, 60.0, 120.0]
-    assert backoff(20) == 3600.0
-    assert backoff(1, retry_after=500.0) == 500.0
+    assert [backoff(n, first=30.0) for n in (1, 2, 3)] == [30.0, 60.0, 120.0]
+    assert backoff(20, first=30.0) == 3600.0
+    assert backoff(1, retry_after=500.0, first=30.0) == 500.0
 
 
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=40), st.sampled_from([0.5, 3.0, 10.0]))
