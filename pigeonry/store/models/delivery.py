@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,6 +35,14 @@ class Message(Base):
         Index("ix_message_campaign_id_state", "campaign_id", "state", "id"),
         Index("ix_message_state_lease_until", "state", "lease_until"),
         Index("ix_message_provider_id", "provider_id"),
+        # What left around a moment is evidence about a message that nobody reported.
+        Index(
+            "ix_message_channel_handover_at",
+            "channel",
+            "handover_at",
+            sqlite_where=text("handover_at IS NOT NULL"),
+            postgresql_where=text("handover_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[key]
