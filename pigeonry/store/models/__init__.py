@@ -33,6 +33,7 @@ from pigeonry.store.models.delivery import (
 )
 from pigeonry.store.models.learning import EngagementModel, Posterior
 from pigeonry.store.models.operation import ApiToken, Audit, Hold, Instance, Job, Operator
+from pigeonry.store.models.summary import Summary
 
 __all__ = [
     "ApiToken",
@@ -66,6 +67,7 @@ __all__ = [
     "Segment",
     "SegmentMember",
     "SendCount",
+    "Summary",
     "Suppression",
     "Variant",
 ]
