@@ -33,6 +33,7 @@ from pigeonry.store.models.delivery import (
 )
 from pigeonry.store.models.learning import EngagementModel, Posterior
 from pigeonry.store.models.operation import ApiToken, Audit, Hold, Instance, Job, Operator
+from pigeonry.store.models.studio import BriefDraft, CampaignAct
 from pigeonry.store.models.summary import Summary
 
 __all__ = [
@@ -40,8 +41,10 @@ __all__ = [
     "Assignment",
     "Audit",
     "Base",
+    "BriefDraft",
     "BriefVersion",
     "Campaign",
+    "CampaignAct",
     "CheckResult",
     "CompletionCache",
     "Consent",
