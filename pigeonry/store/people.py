@@ -66,7 +66,11 @@ PLACES = {
     "instance": "",
     "hold": "",
     "operator": "",  # people who run this, not people who are written to
+    "sign_in": "",
+    "setup_link": "",
+    "throttle": "",
     "api_token": "",
+    "api_answer": "",
     "audit": "",
 }
 

@@ -32,11 +32,23 @@ from pigeonry.store.models.delivery import (
     SendCount,
 )
 from pigeonry.store.models.learning import EngagementModel, Posterior
-from pigeonry.store.models.operation import ApiToken, Audit, Hold, Instance, Job, Operator
+from pigeonry.store.models.operation import (
+    ApiAnswer,
+    ApiToken,
+    Audit,
+    Hold,
+    Instance,
+    Job,
+    Operator,
+    SetupLink,
+    SignIn,
+    Throttle,
+)
 from pigeonry.store.models.studio import BriefDraft, CampaignAct
 from pigeonry.store.models.summary import Summary
 
 __all__ = [
+    "ApiAnswer",
     "ApiToken",
     "Assignment",
     "Audit",
@@ -71,6 +83,9 @@ __all__ = [
     "SegmentMember",
     "SendCount",
     "Summary",
+    "SetupLink",
+    "SignIn",
     "Suppression",
+    "Throttle",
     "Variant",
 ]
