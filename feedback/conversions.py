@@ -16,9 +16,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from feedback.events import CONVERSIONS, EventError, ParsedEvents, Received
-from feedback.strict_json import elements
 from pigeonry.domain import Event, EventKind
 from pigeonry.domain.address import canonical_email
+from pigeonry.domain.strict_json import elements
 
 _SEND_KEY = re.compile(r"[0-9a-f]{32}")
 _MOST = Decimal(10) ** 12  # units of a currency

@@ -9,8 +9,8 @@ from typing import Any
 
 from feedback.events import EventError, ParsedEvents, Received, judged
 from feedback.machines import HIDDEN_LINK
-from feedback.strict_json import elements
 from pigeonry.domain import Event, EventKind
+from pigeonry.domain.strict_json import elements
 
 OWN = "own"
 OPEN, CLICK = "open", "click"

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from feedback.events import SENDGRID, EventError, ParsedEvents, Received
 from feedback.machines import DECLARED_MACHINE_OPEN
-from feedback.strict_json import elements
 from pigeonry.domain import Event, EventKind
+from pigeonry.domain.strict_json import elements
 
 _KINDS = {
     "processed": EventKind.PROCESSED,

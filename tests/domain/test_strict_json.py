@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feedback import strict_json
-from feedback.strict_json import Element, elements
+from pigeonry.domain import strict_json
+from pigeonry.domain.strict_json import Element, elements
 
 KEYS = st.sampled_from(["a", "b", "event", 'q"', ":", '":', "\\", "é", ""])
 NUMBERS = st.sampled_from(
