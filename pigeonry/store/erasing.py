@@ -21,6 +21,7 @@ from pigeonry.store.models import (
     CompletionCache,
     Consent,
     Event,
+    ImportChange,
     ImportRun,
     Job,
     Lead,
@@ -32,6 +33,7 @@ from pigeonry.store.models import (
     RawEvent,
     SegmentMember,
     Suppression,
+    Upload,
 )
 from pigeonry.store.people import jobs_of
 from pigeonry.store.session import Database, Session
@@ -44,11 +46,13 @@ _SEARCHED: tuple[tuple[type[DeclarativeBase], tuple[InstrumentedAttribute[Any], 
     (LlmCall, (LlmCall.proposal, LlmCall.reason)),
     (CheckResult, (CheckResult.detail,)),
     (ImportRun, (ImportRun.file_name,)),
+    (Upload, (Upload.file_name, Upload.choices)),
+    (ImportChange, (ImportChange.changes,)),
     (Job, (Job.payload, Job.result)),
 )
 _TOUCHED = (
     Lead, Consent, Preference, SegmentMember, Assignment, Message, MessageAttempt, Event, RawEvent,
-    LeadVector, LlmCall, CheckResult, CompletionCache, ImportRun, Job,
+    LeadVector, LlmCall, CheckResult, CompletionCache, ImportRun, ImportChange, Upload, Job,
 )  # fmt: skip
 
 
@@ -264,6 +268,7 @@ def _strike_raw(session: Session, person: Subject, raw_ids: Sequence[int]) -> in
         session.flush()
     return struck
 
+        (ImportChange, ImportChange.lead_id == lead_id),
 
 def _strike(
     session: Session,

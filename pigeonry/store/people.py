@@ -24,6 +24,7 @@ from pigeonry.store.models import (
     Job,
     Lead,
     LeadVector,
+    ImportChange,
     Message,
     MessageAttempt,
     Preference,
@@ -56,6 +57,8 @@ PLACES = {
     "segment": "",
     "brief_version": "",
     "prompt_version": "",
+    "upload": "names of uploaded files; the file itself until it is imported or too old",
+    "import_change": "what an import changed of a lead, before and after",
     "campaign": "",
     "experiment": "",
     "variant": "",
@@ -120,6 +123,9 @@ def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
 def jobs_of(lead_id: int) -> ColumnElement[bool]:
     """Requests to be written to, and the note that the lead was erased."""
     found: ColumnElement[bool] = Job.payload["lead_id"].as_integer() == lead_id
+        "import_change": _rows(
+            session, select(ImportChange).where(ImportChange.lead_id == lead.id)
+        ),
     return found
 
 

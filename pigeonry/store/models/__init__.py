@@ -33,6 +33,7 @@ from pigeonry.store.models.delivery import (
 )
 from pigeonry.store.models.learning import EngagementModel, Posterior
 from pigeonry.store.models.operation import (
+from pigeonry.store.models.imports import ImportChange, Upload
     ApiAnswer,
     ApiToken,
     Audit,
@@ -71,6 +72,7 @@ __all__ = [
     "Lead",
     "LeadVector",
     "LlmCall",
+    "ImportChange",
     "MailLink",
     "Message",
     "MessageAttempt",
@@ -89,3 +91,4 @@ __all__ = [
     "Throttle",
     "Variant",
 ]
+    "Upload",

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pigeonry.store.base import Base, Json, UtcDateTime, blob, code, key, label, long, moment
+from pigeonry.store.base import Base, BigId, Json, UtcDateTime, blob, code, key, label, long, moment
 
 
 class Lead(Base):
@@ -39,6 +39,8 @@ class Lead(Base):
     # Hash of what is embedded: a changed profile is found by comparing it with lead_vector.
     content_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"))
+    # The import that created it; no foreign key: SQLite adds a column in place only without one.
+    import_run_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[moment]
     updated_at: Mapped[moment]
 
@@ -122,6 +124,7 @@ class LeadVector(Base):
     content_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     embedder: Mapped[str] = mapped_column(String(200), primary_key=True)
     vector: Mapped[blob]
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Segment(Base):
