@@ -233,7 +233,7 @@ def _say(output: Output, report: ImportReport) -> None:
     )
     if report.rows and not report.consented:
         output.say("none may be mailed: give --consent BASIS:SOURCE, or a consent column")
-    for change in report.differences if report.dry_run else ():
+    for change in report.differences[: 2 * _SHOWN] if report.dry_run else ():
         output.say(f"  {change.email}: {change.field} {change.before!r} -> {change.after!r}")
     for error in report.errors[:_SHOWN]:
         column = f", column {error.column!r}" if error.column else ""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,14 +24,14 @@ from audience.understand import Understanding, Understood
 from pigeonry.config import Home
 from pigeonry.domain import ConsentClaim, LeadRecord, RowError
 from pigeonry.domain.progress import Progress, silent
-from pigeonry.errors import BadInput, WrongUse
+from pigeonry.errors import BadInput, PigeonryError, WrongUse
 from pigeonry.service.error_file import ErrorFile
 from pigeonry.service.merging import Difference, Merged, Origin, merge_groups
 from pigeonry.service.repeated import Addresses, Aside, Group
 from pigeonry.store import consent_texts, imports
-from pigeonry.store.session import Database
+from pigeonry.store.session import Database, Session
 
-_SHOWN = 20  # differences that a report carries
+_SHOWN = 100  # differences that a report carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,19 @@ def import_leads(
     delimiter: str | None = None,
     now: datetime,
     progress: Progress = silent,
+    name: str = "",
+    resume: int | None = None,
+    begun: Callable[[Session, int], None] | None = None,
 ) -> ImportReport:
     """Import a CSV file (or gzip of one): read twice as a stream, stored in batches of one transaction.
 
     `mapping` says what columns are (column name or #number -> field); `consent` what was agreed for the
     whole file, where its rows don't say otherwise. A bad row never stops a good one. Running it again,
     also after it was killed, ends in the same state; `dry_run` writes nothing at all.
+
+    `name` is what the file is called, where its own name says nothing; `resume` the number of an import of
+    this file that was cut short: it goes on, and its report tells of all of it. `begun` is called in the
+    transaction in which an import gets its number.
 
     Raises BadInput for a file that cannot be understood as a whole (nothing is stored then), WrongUse
     for an override that fits no column, OutsideFailure for a full disk (finished batches are kept).
@@ -127,28 +135,32 @@ def import_leads(
     reading = Understanding(columns, claim=consent, now=now, comma_below=table.encoding.comma_below)
     addresses, total = _first_pass(table, reading, progress)
     notes = [*columns.notes, *([table.encoding.note] if table.encoding.note else [])]
-    run_id = None
+    run_id, began_at = None, now
     if not dry_run:
         with db.write() as session:
             if before := imports.last_done(session, table.digest):
                 notes.append(f"exactly this file was imported on {before:%Y-%m-%d %H:%M} UTC")
-            run_id = imports.start(session, file_name=path.name, file_hash=table.digest, at=now)
+            run_id, began_at = _begin(session, table, name or path.name, resume, begun, now)
     report = home.reports / f"import-{run_id}-errors.csv" if run_id is not None else None
     errors = ErrorFile(report, columns.names)
     count = _Count()
     origin = Origin(
         key=_key(home, dry_run),
         default_country=home.settings.audience.default_country,
-        source=f"import {path.name}"[:200],
-        at=now,
+        source=f"import {name or path.name}"[:200],
+        at=began_at,
         dry_run=dry_run,
         consent_days=home.settings.privacy.consent_days,
+        run=run_id,
+        resumed=resume is not None,
     )
     try:
         _second_pass(db, table, reading, addresses, total, origin, errors, count, progress, home)
         errors_file = errors.close()
     except BaseException:
         errors.discard()
+        if run_id is not None:
+            _cut_short(db, run_id, count, now)
         raise
     if run_id is not None:
         with db.write() as session:
@@ -209,6 +221,37 @@ def parse_claim(text: str, evidence: str = "") -> ConsentClaim:
 def _versioned(source: str) -> tuple[str, str]:
     found = re.fullmatch(r"(.*)@([0-9a-f]{16})", source)
     return (found[1].strip(), found[2]) if found else (source, "")
+
+
+def _begin(
+    session: Session,
+    table: Table,
+    name: str,
+    resume: int | None,
+    begun: Callable[[Session, int], None] | None,
+    now: datetime,
+) -> tuple[int, datetime]:
+    """(number, moment) of the import. One that goes on keeps its moment: by it what it did is known."""
+    earlier = imports.get(session, resume) if resume is not None else None
+    if earlier is not None:
+        if earlier.file_hash != table.digest:
+            raise WrongUse("this is another file", where=f"import {earlier.id}")
+        imports.resume(session, earlier.id)
+        return earlier.id, earlier.started_at
+    run_id = imports.start(session, file_name=name, file_hash=table.digest, at=now)
+    if begun is not None:
+        begun(session, run_id)
+    return run_id, now
+
+
+def _cut_short(db: Database, run_id: int, count: _Count, now: datetime) -> None:
+    """Say what was stored so far; where even that fails, the next import of the file does."""
+    stored = {
+        **count.numbers(),
+        "rows": count.created + count.updated + count.unchanged + count.rejected,
+    }
+    with suppress(PigeonryError), db.write() as session:
+        imports.finish(session, run_id, counts=stored, at=now, state=imports.INTERRUPTED)
 
 
 def _known_text(db: Database, claim: ConsentClaim | None) -> None:

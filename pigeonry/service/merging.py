@@ -13,8 +13,9 @@ from audience import merge
 from pigeonry.domain import ConsentState, LeadRecord, SuppressionReason
 from pigeonry.domain.address import address_hash
 from pigeonry.service.repeated import Group
-from pigeonry.store import consents, leads
+from pigeonry.store import consents, imports, leads
 from pigeonry.store.consents import ConsentFields, SuppressionRow
+from pigeonry.store.imports import Changes
 from pigeonry.store.leads import LeadFields
 from pigeonry.store.session import Database, Session
 
@@ -22,7 +23,8 @@ from pigeonry.store.session import Database, Session
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where leads come from and under which rules. `key` hashes addresses for suppression; a consent
-    counts for `consent_days`, 0: without end."""
+    counts for `consent_days`, 0: without end. With `run` what the import does is noted, so that it can be
+    taken back; `resumed` says that a part of it was done before."""
 
     key: bytes
     default_country: str
@@ -30,6 +32,8 @@ class Origin:
     at: datetime
     dry_run: bool = False
     consent_days: int = 0
+    run: int | None = None
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class _Plan:
     changed: list[tuple[int, LeadFields]] = field(default_factory=list)
     consents: list[ConsentFields] = field(default_factory=list)
     suppressions: list[SuppressionRow] = field(default_factory=list)
+    noted: list[tuple[int, Changes]] = field(default_factory=list)  # for an undo
 
 
 def merge_groups(db: Database, groups: Sequence[Group], origin: Origin) -> Merged:
@@ -76,11 +81,13 @@ def merge_groups(db: Database, groups: Sequence[Group], origin: Origin) -> Merge
     with db.write() as session:
         leads.lock_for_merge(session)
         plan = _plan(session, groups, origin, merged)
-        ids = leads.add(session, plan.new, origin.at)
+        ids = leads.add(session, plan.new, origin.at, import_run=origin.run)
         leads.change(session, plan.changed, origin.at)
         plan.consents += [_consent(ids[at], record, origin) for at, record in plan.new_consents]
         consents.record_many(session, plan.consents)
         consents.suppress_many(session, plan.suppressions)
+        if origin.run is not None:
+            imports.note_changes(session, origin.run, plan.noted)
     return merged
 
 
@@ -90,7 +97,11 @@ def _plan(session: Session, groups: Sequence[Group], origin: Origin, merged: Mer
     hashes = [address_hash(email, origin.key) for email in emails]
     stored = leads.by_emails(session, emails)
     reasons = consents.reasons(session, hashes)
-    states = consents.consent_states(session, [lead_id for lead_id, _ in stored.values()])
+    known_ids = [lead_id for lead_id, _ in stored.values()]
+    states = consents.consent_states(session, known_ids)
+    created, changed = set[int](), set[int]()
+    if origin.resumed and origin.run is not None:
+        created, changed = imports.did(session, origin.run, known_ids)
     for group, digest in zip(groups, hashes, strict=True):
         record = group.record
         reason = reasons.get(digest)
@@ -108,9 +119,12 @@ def _plan(session: Session, groups: Sequence[Group], origin: Origin, merged: Mer
             merged.created += 1
             touched = True
         else:
-            state, touched = _update(plan, known, record, hushed, states, origin, merged)
-            touched = touched or (record.do_not_mail and reason is None)
-            merged.updated += touched
+            stopped = record.do_not_mail and reason is None
+            state, touched = _update(plan, known, record, hushed, stopped, states, origin, merged)
+            ours = known[0] in created
+            touched = touched or stopped or ours or known[0] in changed
+            merged.created += ours
+            merged.updated += touched and not ours
             merged.unchanged += not touched
         news = group.news if touched else 0
         merged.updated += news
@@ -157,6 +171,7 @@ def _update(
     known: tuple[int, LeadFields],
     record: LeadRecord,
     hushed: bool,
+    stopped: bool,
     states: dict[int, ConsentState],
     origin: Origin,
     merged: Merged,
@@ -167,6 +182,9 @@ def _update(
     texts = merge.changed(record, before)
     attributes = merge.changed_attributes(record, fields.attributes)
     touched = bool(texts or attributes)
+    changes = {name: (before[name], value) for name, value in texts.items()}
+    for name, value in attributes.items():
+        changes[f"+{name}"] = (fields.attributes.get(name, ""), value)
     if touched:
         plan.changed.append(
             (lead_id, fields._replace(**texts, attributes={**fields.attributes, **attributes}))
@@ -189,11 +207,14 @@ def _update(
     )
     if wanted is not state:
         plan.consents.append(_consent(lead_id, record, origin))
-        said = state.value if state else ""
-        merged.differences.append(
-            Difference(record.email, "consent", said, wanted.value if wanted else "")
-        )
+        said, says = (one.value if one else "" for one in (state, wanted))
+        merged.differences.append(Difference(record.email, "consent", said, says))
+        changes["consent"] = (said, says)
         touched = True
+    if stopped:
+        changes["suppression"] = ("", SuppressionReason.DO_NOT_MAIL.value)
+    if changes:
+        plan.noted.append((lead_id, changes))
     return wanted, touched
 
 

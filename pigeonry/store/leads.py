@@ -177,7 +177,9 @@ def by_emails(session: Session, emails: Sequence[str]) -> dict[str, tuple[int, L
     return found
 
 
-def add(session: Session, rows: Sequence[LeadFields], at: datetime) -> list[int]:
+def add(
+    session: Session, rows: Sequence[LeadFields], at: datetime, *, import_run: int | None = None
+) -> list[int]:
     """Insert leads whose addresses are new; their ids, in the same order.
 
     Call `lock_for_merge` first in the same transaction.
@@ -185,9 +187,12 @@ def add(session: Session, rows: Sequence[LeadFields], at: datetime) -> list[int]
     if not rows:
         return []
     ids = _new_ids(session, len(rows))
-    columns = ("id", *LeadFields._fields, "created_at", "updated_at")
+    columns = ("id", *LeadFields._fields, "created_at", "updated_at", "import_run_id")
     add_rows(
-        session, Lead, columns, ((id_, *row, at, at) for id_, row in zip(ids, rows, strict=True))
+        session,
+        Lead,
+        columns,
+        ((id_, *row, at, at, import_run) for id_, row in zip(ids, rows, strict=True)),
     )
     return ids
 
