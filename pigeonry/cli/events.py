@@ -10,7 +10,7 @@ import click
 from pigeonry.cli.common import Output, command_body
 
 if TYPE_CHECKING:
-    from pigeonry.service.events import IngestReport
+    from pigeonry.service.ingest_report import IngestReport
 
 
 @click.group()
@@ -84,6 +84,8 @@ def _say(output: Output, report: IngestReport, place: str, **more: int) -> int:
         output.say(f"  {report.suppressed:,} stop all mail to their address")
     if report.proven:
         output.say(f"  {report.proven:,} messages of unknown fate are now known to have left")
+    if report.forgotten:
+        output.say(f"  {report.forgotten:,} reports named people who were erased; that is not kept")
     for alert in report.alerts:
         output.say(f"  ATTENTION: {alert}")
     for error in report.errors[:20]:
@@ -98,6 +100,7 @@ def _say(output: Output, report: IngestReport, place: str, **more: int) -> int:
             "unmatched": report.unmatched,
             "suppressed": report.suppressed,
             "proven": report.proven,
+            "forgotten": report.forgotten,
             "alerts": report.alerts,
             "errors": report.errors,
         }

@@ -34,8 +34,8 @@ class SuppressionReason(StrEnum):
     BOUNCE = "bounce"
     UNSUBSCRIBE = "unsubscribe"
     COMPLAINT = "complaint"
-    ERASURE = "erasure"
     MANUAL = "manual"
+    ERASURE = "erasure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from feedback.events import CONVERSIONS, EventError
 from pigeonry.config import Home
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import BadInput
-from pigeonry.service.events import IngestReport, ingest_events
+from pigeonry.service.events import ingest_events
+from pigeonry.service.ingest_report import IngestReport
 from pigeonry.store.session import Database
 
 _ROWS = 500  # in one stored body

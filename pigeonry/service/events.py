@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -33,8 +32,10 @@ from pigeonry.config import Home, nearest
 from pigeonry.domain import Event, EventKind
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import WrongUse
+from pigeonry.service import late
+from pigeonry.service.ingest_report import ERRORS_KEPT, IngestReport
 from pigeonry.service.matching import Match, match
-from pigeonry.store import consents, raw_events
+from pigeonry.store import consents, erasing, raw_events
 from pigeonry.store import events as store
 from pigeonry.store.consents import SuppressionRow
 from pigeonry.store.events import NewEvent
@@ -48,7 +49,6 @@ _BODIES, _BYTES = (
     50,
     1 << 20,
 )  # what is read at once: bodies, and their bytes where it is more than one
-_ERRORS_KEPT = 100
 _PATIENCE = 600  # times that a drain waits for others who are at the same bodies, 50 ms each
 
 _PARSERS: Mapping[str, Callable[[RawBody], ParsedEvents]] = {
@@ -57,35 +57,6 @@ _PARSERS: Mapping[str, Callable[[RawBody], ParsedEvents]] = {
     INBOUND: lambda raw: parse_inbound(raw.body, raw.received_at),
     CONVERSIONS: lambda raw: parse_conversions(raw.body, raw.received_at),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """received = applied + duplicate + rejected. `unmatched` (among applied) spoke of no message and
-    nobody we know; `proven` messages are now known to have left; `alerts` are for the operator's eyes."""
-
-    received: int = 0
-    duplicate: int = 0
-    applied: int = 0
-    rejected: int = 0
-    errors: tuple[EventError, ...] = ()
-    unmatched: int = 0
-    suppressed: int = 0
-    proven: int = 0
-    alerts: tuple[str, ...] = ()
-
-    def __add__(self, other: IngestReport) -> IngestReport:
-        return IngestReport(
-            self.received + other.received,
-            self.duplicate + other.duplicate,
-            self.applied + other.applied,
-            self.rejected + other.rejected,
-            (self.errors + other.errors)[:_ERRORS_KEPT],
-            self.unmatched + other.unmatched,
-            self.suppressed + other.suppressed,
-            self.proven + other.proven,
-            self.alerts + other.alerts,
-        )
 
 
 def store_raw(
@@ -114,7 +85,10 @@ def ingest_events(
     """Store a body and apply it at once. The same body again finds only duplicates, also when the stored
     one was removed for its age."""
     raw_id = store_raw(db, body, source=source, now=now)
-    return _drain(db, home, [RawBody(raw_id, source, body, now)], now, progress, again=True)[0]
+    report, _ = _drain(db, home, [RawBody(raw_id, source, body, now)], now, progress, again=True)
+    if report.forgotten:
+        erasing.clean_late(db)
+    return report
 
 
 def drain_events(
@@ -140,6 +114,8 @@ def drain_events(
         skip = 0 if taken else random.randrange(max(1, left))  # noqa: S311
         if not taken:
             time.sleep(0.05 * random.random())  # noqa: S311
+    if report.forgotten:
+        erasing.clean_late(db)
     return report
 
 
@@ -198,6 +174,7 @@ def _drain(
         seen += [_Seen(raw.id, raw.source, sighting) for sighting in parsed.received]
     report = IngestReport()
     taken = False
+    erased: dict[int, set[str]] = {}  # bodies that speak of erased people, and by what names
     for start in range(0, max(1, len(seen)), _BATCH):
         batch = seen[start : start + _BATCH]
         last = start + _BATCH >= len(seen)
@@ -205,10 +182,14 @@ def _drain(
         suppressed = _suppress(db, home, [item for _, item in fresh], now)
         with db.write() as session:
             held = set(flaws) if again else raw_events.claim(session, sorted(flaws))
-            found = _apply(session, home, [pair for pair in fresh if pair[0] in held], flaws)
+            ours = [pair for pair in fresh if pair[0] in held]
+            found = _apply(session, home, ours, flaws, erased)
             if last:
-                errors = {raw_id: _said(flaws[raw_id]) for raw_id in sorted(held)}
-                raw_events.mark_drained(session, errors, now)
+                looked = [raw.id for raw in bodies if flaws[raw.id] or raw.source == INBOUND]
+                struck = late.strike(session, home, erased, held.intersection(looked))
+                errors = {raw_id: _said(flaws[raw_id]) for raw_id in sorted(held - struck)}
+                raw_events.mark_drained(session, errors | dict.fromkeys(struck, ""), now)
+                found += IngestReport(forgotten=len(struck))
         taken = taken or bool(held)
         duplicate = sum(count for raw_id, count in known.items() if raw_id in held)
         report += found + IngestReport(duplicate=duplicate, suppressed=suppressed)
@@ -217,7 +198,7 @@ def _drain(
     report += IngestReport(
         received=report.applied + report.duplicate + len(wrong),
         rejected=len(wrong),
-        errors=tuple(wrong[:_ERRORS_KEPT]),
+        errors=tuple(wrong[:ERRORS_KEPT]),
     )
     return report, taken
 
@@ -227,7 +208,7 @@ def _in_order(errors: Iterable[EventError]) -> list[EventError]:
 
 
 def _said(errors: Sequence[EventError]) -> str:
-    kept = _in_order(errors)[:_ERRORS_KEPT]
+    kept = _in_order(errors)[:ERRORS_KEPT]
     return "\n".join(f"element {error.position}: {error.reason}" for error in kept)
 
 
@@ -301,8 +282,10 @@ def _apply(
     home: Home,
     fresh: Sequence[tuple[int, Received]],
     flaws: Mapping[int, list[EventError]],
+    erased: dict[int, set[str]],
 ) -> IngestReport:
-    """Store new events with their messages and bring those messages' status up to date."""
+    """Store new events with their messages and bring those messages' status up to date. Bodies that spoke
+    of erased people are added to `erased`."""
     # Somebody else may have stored the same events since they were read.
     kinds = _known(session, ((item.event.source, item.event.id) for _, item in fresh))
     new: list[tuple[int, Received]] = []
@@ -315,8 +298,16 @@ def _apply(
             duplicate += 1
         else:
             flaws[raw_id].append(_two_meanings(item, before))
-    matches = match(session, home, [item for _, item in new])
-    proven = _store(session, home, new, matches)
+    items = [item for _, item in new]
+    matches = match(session, home, items)
+    kept = late.sift(session, home, items, matches)
+    for (raw_id, item), was, now in zip(new, matches, kept, strict=True):
+        if now is not was:
+            erased.setdefault(raw_id, set()).update(late.names(item))
+    stays = [place for place, found in enumerate(kept) if found is not None]
+    proven = _store(
+        session, home, [new[place] for place in stays], [found for found in kept if found]
+    )
     alerts = (
         f"the provider reports {item.event.reason}"
         for _, item in new

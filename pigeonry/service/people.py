@@ -11,7 +11,7 @@ from pigeonry.config import Home
 from pigeonry.domain import ConsentBasis, ConsentState, Lead, SuppressionReason
 from pigeonry.domain.address import address_hash, canonical_email
 from pigeonry.errors import BadInput, NotFound
-from pigeonry.service import erased_files, erasure_journal, prefect_records
+from pigeonry.service import erased_files, erasure_journal, late, prefect_records
 from pigeonry.store import consents, erasing, leads, people
 from pigeonry.store.consents import SuppressionRow
 from pigeonry.store.session import Database
@@ -111,15 +111,15 @@ def erase_person(db: Database, home: Home, email: str, *, now: datetime) -> Eras
     mails = erased_files.erase_mails(home, person)
     with db.write() as session:
         consents.lock_addresses(session, [digest])
-        gone = erasing.erase(session, person, raw_ids, at=now)
-    late = erased_files.erase_mails(home, person)  # of a hand-over that was under way
+        gone = erasing.erase(session, person, raw_ids, at=now, marks=late.marks(home, person))
+    flying = erased_files.erase_mails(home, person)  # of a hand-over that was under way
     prefect, trouble = prefect_records.erase_records(home, person.traces)
     notes = (trouble, erasing.clean_pages(db, address))
     return Erased(
         found=person.lead_id is not None,
         rows=gone.rows,
         struck=gone.struck,
-        deleted=(*mails.deleted, *late.deleted, *files.deleted),
+        deleted=(*mails.deleted, *flying.deleted, *files.deleted),
         changed=tuple(files.struck),
         left=tuple(files.left),
         prefect=prefect,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pigeonry.config import Home
-from pigeonry.domain import SuppressionReason
-from pigeonry.domain.address import address_hash, canonical_email
+from pigeonry.domain.address import address_hash
 from pigeonry.domain.progress import Progress, silent
-from pigeonry.service import erased_files
-from pigeonry.store import consents, erasing, retention
+from pigeonry.service import erased_files, late
+from pigeonry.store import erasing, retention
 from pigeonry.store.retention import Kind
 from pigeonry.store.session import Database
 
 _BATCH = 2000  # rows in one transaction
-_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]]+@[^\s@<>\"',;:()\[\]]+")
 _LATE = "late reports about erased people"
 _MAILS, _ERRORS, _LEADS = "mail files", "error files of imports", "leads that never confirmed"
 
@@ -105,26 +102,14 @@ def _forget_leads(
 
 
 def _strike_late(db: Database, home: Home, *, dry_run: bool) -> int:
-    """What a provider still reported after somebody was erased: only the hash tells whom it is about."""
-    key = home.secret("suppression.key")
+    """What was understood before a drain did this by itself, or while an erasure was under way."""
     with db.read() as session:
-        late = erasing.late_bodies(session)
-        erased = consents.with_reason(session, SuppressionReason.ERASURE) if late else set()
-
-    def speaks(text: str) -> bool:
-        return any(_hashed(found, key) in erased for found in _ADDRESS.findall(text))
-
-    for raw_id in () if dry_run else late:
+        found = erasing.late_bodies(session)
+    for raw_id in () if dry_run else found:
         with db.write() as session:
-            erasing.strike_late(session, raw_id, speaks)
-    return len(late)
-
-
-def _hashed(text: str, key: bytes) -> str:
-    try:
-        return address_hash(canonical_email(text), key)
-    except ValueError:
-        return ""
+            late.strike(session, home, {raw_id: set()}, ())
+            erasing.delete_late(session, raw_id)
+    return len(found)
 
 
 def _old_mails(db: Database, home: Home, before: datetime) -> Iterator[Path]:

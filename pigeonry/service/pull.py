@@ -17,7 +17,8 @@ from pigeonry.config import Home
 from pigeonry.delivery.base import secret_text
 from pigeonry.delivery.sendgrid import Stop, stops
 from pigeonry.domain.progress import Progress, silent
-from pigeonry.service.events import IngestReport, ingest_events
+from pigeonry.service.events import ingest_events
+from pigeonry.service.ingest_report import IngestReport
 from pigeonry.store import pulls
 from pigeonry.store.session import Database
 

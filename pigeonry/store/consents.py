@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -228,6 +228,17 @@ def reasons(session: Session, hashes: Sequence[str]) -> dict[str, SuppressionRea
         )
     )
     return {digest: SuppressionReason(reason) for digest, reason in rows}
+
+
+def erased(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of these address hashes whose people were erased."""
+    if not hashes:
+        return set()
+    query = select(Suppression.address_hash).where(
+        among(session, Suppression.address_hash, sorted(hashes)),
+        Suppression.reason == SuppressionReason.ERASURE.value,
+    )
+    return set(session.scalars(query))
 
 
 def with_reason(session: Session, reason: SuppressionReason) -> set[str]:

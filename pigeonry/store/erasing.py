@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Text, cast, delete, or_, select, text
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
@@ -65,6 +65,7 @@ class Subject:
     address_hash: str
     traces: Traces
     mails: tuple[tuple[int, str], ...] = ()
+    external_id: str = ""
 
     @property
     def marks(self) -> Traces:
@@ -102,6 +103,7 @@ def subject(session: Session, email: str, address_hash: str) -> Subject:
             *((campaign_id, key) for campaign_id, key in mails),
             *((0, job.payload["send_key"]) for job in asked if "send_key" in job.payload),
         ),
+        lead.external_id,
     )
 
 
@@ -127,14 +129,37 @@ def raw_with(session: Session, person: Subject) -> list[int]:
     return sorted(raw_id for raw_id in found if raw_id is not None)
 
 
-def erase(session: Session, person: Subject, raw_ids: Sequence[int], *, at: datetime) -> Gone:
+class Notes(NamedTuple):
+    """What is known of erased people: the numbers that their leads had, and marks, which are keyed hashes of
+    what named them and their mails."""
+
+    leads: frozenset[int]
+    marks: frozenset[str]
+
+
+def notes(session: Session) -> Notes:
+    found = list(session.scalars(select(Job.payload).where(Job.kind == ERASURE)))
+    return Notes(
+        frozenset(note["lead_id"] for note in found),
+        frozenset(mark for note in found for mark in note.get("marks", ())),
+    )
+
+
+def erase(
+    session: Session,
+    person: Subject,
+    raw_ids: Sequence[int],
+    *,
+    at: datetime,
+    marks: Sequence[str] = (),
+) -> Gone:
     """Delete the person's rows and strike what is left of it out of others. Hold its address
-    (`consents.lock_addresses`) first. Does nothing twice."""
+    (`consents.lock_addresses`) first. Does nothing twice. `marks` stay with the note of the erasure."""
     gone = Gone()
     _count(gone.struck, "raw_event", _strike_raw(session, person, raw_ids))
     _count(gone.rows, "event", _deleted(session, Event, _events_of(person)))
     if person.lead_id is not None:
-        _erase_lead(session, person, person.lead_id, gone, at)
+        _erase_lead(session, person.lead_id, gone, at, marks)
     for table, columns in _SEARCHED:
         _count(gone.struck, table.__tablename__, _strike(session, table, columns, person.traces))
     # An answer that names somebody is not worth keeping: it would be asked for again.
@@ -159,15 +184,29 @@ def late_bodies(session: Session) -> list[int]:
     return [raw_id for raw_id in session.scalars(query) if raw_id is not None]
 
 
-def strike_late(session: Session, raw_id: int, speaks: Callable[[str], bool]) -> None:
-    """Take what speaks of erased people out of a body, and their events of it."""
-    row = session.get_one(RawEvent, raw_id)
-    row.body = bodies.without(row.source, row.body, speaks)
-    row.headers, row.error = {}, ""
+def delete_late(session: Session, raw_id: int) -> None:
+    """Delete the events of such a body that name erased people."""
     erased = select(Suppression.address_hash).where(
         Suppression.reason == SuppressionReason.ERASURE.value
     )
     _deleted(session, Event, (Event.raw_event_id == raw_id) & Event.address_hash.in_(erased))
+
+
+def clean_late(database: Database) -> None:
+    """The same for what was struck out of bodies that came after an erasure, without holding up those who
+    write; what is being read just now stays until the next time."""
+    if database.dialect == "sqlite":
+        with database.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+            cursor.execute("PRAGMA busy_timeout=200")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={patience}")
+            cursor.close()
+        return
+    engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("VACUUM raw_event"))
 
 
 def clean_pages(database: Database, email: str) -> str:
@@ -215,7 +254,9 @@ def _in_file(path: str, value: str) -> bool:
     return False
 
 
-def _erase_lead(session: Session, person: Subject, lead_id: int, gone: Gone, at: datetime) -> None:
+def _erase_lead(
+    session: Session, lead_id: int, gone: Gone, at: datetime, marks: Sequence[str]
+) -> None:
     messages = select(Message.id).where(Message.lead_id == lead_id).scalar_subquery()
     content = session.scalar(select(Lead.content_hash).where(Lead.id == lead_id))
     for table, condition in (
@@ -237,8 +278,8 @@ def _erase_lead(session: Session, person: Subject, lead_id: int, gone: Gone, at:
     if "lead" in gone.rows:
         session.add(
             Job(
-                kind=ERASURE, state="done", payload={"lead_id": lead_id}, result=dict(gone.rows),
-                created_at=at, started_at=at, finished_at=at,
+                kind=ERASURE, state="done", payload={"lead_id": lead_id, "marks": [*marks]},
+                result=dict(gone.rows), created_at=at, started_at=at, finished_at=at,
             )
         )  # fmt: skip
         session.flush()

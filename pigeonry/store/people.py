@@ -48,7 +48,7 @@ PLACES = {
     "message_attempt": "each hand-over of a mail, and what the channel said",
     "event": "deliveries, opens, clicks, replies, conversions, stops; with address of the computer",
     "raw_event": "reports of providers and mails that came in, as they came",
-    "job": "requests to be written to, with the network they came from; erasures by lead number",
+    "job": "requests to be written to, with the network they came from; erasures by lead number and keyed hashes",
     "import_run": "names of imported files",
     "llm_call": "proposals of models; requests hold no person, and are searched all the same",
     "completion_cache": "answers of models; as above",

@@ -85,6 +85,13 @@ def claim(session: Session, raw_ids: Sequence[int]) -> set[int]:
     return set(session.scalars(query.with_for_update(skip_locked=True)))
 
 
+def replace(session: Session, raw_id: int, body: bytes) -> None:
+    """Keep less of a body than came; its hash stays, so that the same one is recognised."""
+    session.execute(
+        update(RawEvent).where(RawEvent.id == raw_id).values(body=body, headers={}, error="")
+    )
+
+
 def mark_drained(session: Session, errors: Mapping[int, str], at: datetime) -> None:
     """By body: which of its elements were no events. The body itself stays for a second look."""
     if errors:

@@ -13,7 +13,8 @@ from sqlalchemy import func, select, update
 
 from pigeonry.errors import BadInput
 from pigeonry.service.conversions import ingest_conversions
-from pigeonry.service.events import IngestReport, ingest_events
+from pigeonry.service.events import ingest_events
+from pigeonry.service.ingest_report import IngestReport
 from pigeonry.store import events as store
 from pigeonry.store.models import Event, Lead, Message
 from tests.service.learning.world import NOON, World

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from pigeonry.delivery.links import load_links
 from pigeonry.domain import ConsentState
 from pigeonry.domain.address import address_hash
-from pigeonry.service.events import IngestReport, drain_events, ingest_events, store_raw
+from pigeonry.service.events import drain_events, ingest_events, store_raw
+from pigeonry.service.ingest_report import IngestReport
 from pigeonry.store import consents
 from pigeonry.store.models import Event, Lead, Message, RawEvent
 from tests.feedback.answers import bounce, form, mail
