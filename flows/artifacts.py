@@ -30,7 +30,7 @@ def leave(campaign_id: int, home: str, as_of: str) -> dict[str, int | str]:
     leave_variants(campaign_id, home)
     with opened(home) as (db, found):
         view = campaigns.view(db, campaign_id)
-        costs = cost_report(db, campaign_id)
+        costs = cost_report(db, campaign_id, now=clock(as_of)())
         results = campaign_results(
             db,
             campaign_id,

@@ -26,7 +26,7 @@ from pigeonry.domain.formats import CURRENCIES
 from pigeonry.errors import BadInput
 
 KEYS: dict[str, tuple[str, ...]] = {
-    "": ("name", "purpose", "languages", "tone", "address", "link"),
+    "": ("name", "purpose", "languages", "tone", "address", "link", "topic"),
     "sender": ("name", "email", "company", "address", "company_id", "register", "reply_to"),
     "product": ("price", "currency", "code"),
     "wording": ("product", "benefits", "facts", "offer", "conditions", "audience", "place"),
@@ -118,6 +118,7 @@ def _brief(reader: TomlReader, source: str) -> Brief:
         languages=tuple(language for language in languages if language is not None),
         wording=wording,
         link=reader.link("link"),
+        topic=reader.text("topic", longest=80),
         sender=_sender(reader),
         tone=reader.one_of("tone", TONES, "friendly"),
         address=reader.choice("address", Address, Address.INFORMAL),

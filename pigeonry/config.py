@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -193,6 +193,11 @@ class PrivacySettings(_Section):
     )
     mails_days: int = Field(90, ge=1, description="mail files of the outbox")
     prompts_days: int = Field(30, ge=1, description="requests to models and their answers")
+    topics: list[Annotated[str, Field(min_length=1, max_length=80)]] = Field(
+        default_factory=list,
+        max_length=50,
+        description="what people may decline on their preference page; a brief names its `topic`",
+    )
     consent_days: int = Field(
         0, ge=0, description="a consent ends so long after it was given; 0: never"
     )

@@ -14,10 +14,11 @@ from pigeonry.cli.common import Output, command_body
 @command_body
 def costs(output: Output, campaign: int | None) -> None:
     """Show what the copy cost, and what the same mails would have cost without each saving."""
+    from pigeonry.domain.clock import utc_now
     from pigeonry.service.costs import cost_report
 
     _, db = output.open()
-    report = cost_report(db, campaign)
+    report = cost_report(db, campaign, now=utc_now())
     width = max(len(step.name) for step in report.steps)
     for step in report.steps:
         output.say(

@@ -110,4 +110,5 @@ class Brief:
     )
     budget_currency: str = "EUR"
     countries: tuple[str, ...] = ()
+    topic: str = ""  # one that people may decline on their preference page; "": of none
     source: str = ""  # the TOML text it came from

@@ -49,7 +49,7 @@ def assign_test(
 ) -> AssignReport:
     """Draw the holdout and the test wave, and plan the test wave's messages. Safe to run twice."""
     row, brief, arms = _opened(db, campaign_id)
-    part = _decide(db, campaign_id, "test", lambda: _test_plan(db, home, row, brief, arms))
+    part = _decide(db, campaign_id, "test", lambda: _test_plan(db, row, brief, arms, now))
     share = float(part["test_share"])
     return _draw(
         db, home, row, brief, part["shares"], wave=TEST_WAVE, now=now, progress=progress,
@@ -104,12 +104,14 @@ def _decide(
 
 
 def _test_plan(
-    db: Database, home: Home, row: CampaignRow, brief: Brief, arms: Mapping[str, ArmPlan]
+    db: Database, row: CampaignRow, brief: Brief, arms: Mapping[str, ArmPlan], now: datetime
 ) -> dict[str, Any]:
     with db.read() as session:
         plan = campaigns.plan(session, row.id)
         segments = sorted({segment for segment, _ in assignments.texts(session, row.id)})
-        eligible = leads.count_mailable(session, countries=brief.countries)
+        eligible = leads.count_mailable(
+            session, countries=brief.countries, topic=brief.topic, now=now
+        )
     before, in_segments, rate = priors(plan)
     pooled = pool([], before=before, before_cells=in_segments, rate_before=rate)
     chances = _chances(pooled, segments, arms, row.seed)
@@ -214,7 +216,9 @@ def _draw(
     holdout = brief.experiment.holdout
     with db.read() as session:
         texts = assignments.texts(session, row.id)
-        eligible = leads.count_mailable(session, countries=brief.countries, now=now)
+        eligible = leads.count_mailable(
+            session, countries=brief.countries, topic=brief.topic, now=now
+        )
     restricted = {
         cell: allocate.restrict(shares[str(cell[0])], found)
         for cell, found in texts.items()
@@ -224,7 +228,12 @@ def _draw(
     while True:
         with db.write() as session:
             batch = leads.mailable(
-                session, countries=brief.countries, after_id=after, limit=_BATCH, now=now
+                session,
+                countries=brief.countries,
+                topic=brief.topic,
+                after_id=after,
+                limit=_BATCH,
+                now=now,
             )
             drawn = assignments.drawn(session, row.id, [lead.id for lead in batch])
             lots, planned = [], []

@@ -17,7 +17,7 @@ from pigeonry.domain.clock import Clock, utc_now
 from pigeonry.domain.message import MessageState
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.domain.variant import Variant
-from pigeonry.errors import Refused, WrongUse
+from pigeonry.errors import BadInput, Refused, WrongUse
 from pigeonry.service.briefs import load
 from pigeonry.service.stages import STAGES, WORK, Run
 from pigeonry.store import campaigns as store
@@ -73,6 +73,7 @@ def create_campaign(
     from generation.brief import parse_brief
 
     brief = parse_brief(brief_text, where=where)
+    _topic_can_be_declined(home, brief.topic, where)
     with db.write() as session:
         found = store.find(session, name=brief.name, occurrence=occurrence)
         if found is None:
@@ -85,6 +86,7 @@ def create_campaign(
                 seed=_seed(brief.name, occurrence),
                 channel=home.settings.sending.channel,
                 at=now,
+                topic=brief.topic,
             )
         if store.brief_source(session, found) != brief_text:
             raise Refused(
@@ -94,6 +96,17 @@ def create_campaign(
                 f"or look at that one: `pigeonry campaign show {found}`",
             )
     return found
+
+
+def _topic_can_be_declined(home: Home, topic: str, where: str) -> None:
+    """A topic that no preference page shows could not be declined."""
+    offered = home.settings.privacy.topics
+    if topic and topic not in offered:
+        raise BadInput(
+            f"topic {topic!r} is not one that people can decline",
+            where=where,
+            fix=f"add it to privacy.topics, or use one of: {', '.join(offered) or '(none yet)'}",
+        )
 
 
 def _seed(name: str, occurrence: str) -> int:

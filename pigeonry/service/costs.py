@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from pigeonry.domain import Brief, Variant
 from pigeonry.service.report_data import CostFacts, CostStepFacts, PriceFacts
@@ -56,8 +57,9 @@ class _Counts:
     lines: int
 
 
-def cost_report(db: Database, campaign_id: int | None = None) -> CostReport:
-    """The waterfall of one campaign, or of all together. Raises NotFound for an unknown one."""
+def cost_report(db: Database, campaign_id: int | None = None, *, now: datetime) -> CostReport:
+    """The waterfall of one campaign, or of all together; before a campaign
+    has messages it counts who may be mailed at `now`. Raises NotFound for an unknown one."""
     prices = {price.model: price for price in read_prices()}
     with db.read() as session:
         rows = (
@@ -71,7 +73,9 @@ def cost_report(db: Database, campaign_id: int | None = None) -> CostReport:
             texts = variant_store.of_campaign(session, row.id)
             brief = _brief(campaigns.brief_source(session, row.id), row.id)
             mails = sum(messages.counts(session, row.id).values())
-            mails = mails or leads.count_mailable(session, countries=brief.countries)
+            mails = mails or leads.count_mailable(
+                session, countries=brief.countries, topic=brief.topic, now=now
+            )
             counts.append(_counts(mails, texts, spent.cache_hits, brief))
             sums.append(
                 CampaignCost(row.id, row.name, mails, len(texts), spent.calls, spent.cache_hits,

@@ -80,7 +80,7 @@ def collect(
         ),
         map=_map(db, home, gaps) if segments else None,
         campaigns=tuple(facts for facts, _ in found),
-        costs=_costs(db, campaign_ids),
+        costs=_costs(db, campaign_ids, now),
         simulated=simulated,
         gaps=gaps,
     )
@@ -282,7 +282,7 @@ def _map(db: Database, home: Home, gaps: dict[str, str]) -> MapFacts | None:
     return MapFacts(found.x, found.y, found.segment_ids)
 
 
-def _costs(db: Database, campaign_ids: Sequence[int]) -> CostFacts | None:
+def _costs(db: Database, campaign_ids: Sequence[int], now: datetime) -> CostFacts | None:
     """The waterfall of these campaigns together."""
     from pigeonry.service.costs import cost_report
 
@@ -291,8 +291,8 @@ def _costs(db: Database, campaign_ids: Sequence[int]) -> CostFacts | None:
     if not campaign_ids:
         return None
     if len(campaign_ids) > 1 and set(campaign_ids) == everything:
-        return cost_report(db)
-    reports = [cost_report(db, number) for number in campaign_ids]
+        return cost_report(db, now=now)
+    reports = [cost_report(db, number, now=now) for number in campaign_ids]
     return CostFacts(
         currency=reports[0].currency,
         steps=tuple(

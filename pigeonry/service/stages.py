@@ -58,7 +58,9 @@ def _mailable(run: Run) -> int:
 
     with run.db.read() as session:
         total = leads.count(session)
-        mailable = leads.count_mailable(session, countries=run.brief.countries, now=run.clock())
+        mailable = leads.count_mailable(
+            session, countries=run.brief.countries, topic=run.brief.topic, now=run.clock()
+        )
     if not total:
         raise NotFound(
             "there are no leads",

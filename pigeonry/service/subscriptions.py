@@ -45,7 +45,7 @@ _TOPIC_LENGTH = 80
 @dataclass(frozen=True, slots=True)
 class PreferenceView:
     """What a preference page shows. `address` is masked: i***@e***.ro. `language` None: not stated.
-    `weekly_cap` 0: as the sender sees fit."""
+    `weekly_cap` 0: as the sender sees fit. `topics`: whether the lead wants mail about each that is offered."""
 
     address: str
     language: Language | None
@@ -127,9 +127,13 @@ def set_preferences(
         if weekly_cap is not None:
             chosen = replace(chosen, weekly_cap=weekly_cap)
         if topics is not None:
-            merged = {**chosen.topics, **topics}
-            _refuse_impossible(None, None, merged)
-            chosen = replace(chosen, topics=merged)
+            # A page that was open for long may show a topic that is no longer offered.
+            known = {*home.settings.privacy.topics, *chosen.declined}
+            asked = {topic: wanted for topic, wanted in topics.items() if topic in known}
+            declined = {
+                topic for topic in known if not asked.get(topic, topic not in chosen.declined)
+            }
+            chosen = replace(chosen, declined=frozenset(declined))
         store.put(session, lead.id, chosen, at=now)
         if spoken is not None and spoken is not lead.language:
             store.set_language(session, lead.id, spoken.value, at=now)
@@ -356,7 +360,13 @@ def _view(session: Session, home: Home, lead: Lead, now: datetime) -> Preference
         subscribed=_subscribed(session, lead.id, _hash(home, lead.email), now),
         paused_until=paused if paused and paused > now else None,
         weekly_cap=chosen.weekly_cap,
-        topics=chosen.topics,
+        topics={
+            topic: topic not in chosen.declined
+            for topic in (
+                *home.settings.privacy.topics,
+                *sorted(chosen.declined - set(home.settings.privacy.topics)),
+            )
+        },
     )
 
 

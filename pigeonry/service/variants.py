@@ -106,7 +106,7 @@ def write_variants(
             fix="run the campaign's earlier stages first",
         )
     arms = _prompts(db, plan, now)
-    cells = _cells(db, brief, campaign_id, tuple(arms))
+    cells = _cells(db, brief, campaign_id, tuple(arms), now)
     todo = [cell for cell in cells if cell.missing]
     library = load_library()
     notes: list[str] = []
@@ -165,10 +165,12 @@ def _prompts(
     return chosen
 
 
-def _cells(db: Database, brief: Brief, campaign_id: int, letters: tuple[str, ...]) -> list[_Cell]:
+def _cells(
+    db: Database, brief: Brief, campaign_id: int, letters: tuple[str, ...], now: datetime
+) -> list[_Cell]:
     """The audience's cells, biggest first, with what is written of each already."""
     with db.read() as session:
-        counted = leads.cells(session, countries=brief.countries)
+        counted = leads.cells(session, countries=brief.countries, topic=brief.topic, now=now)
         written = store.of_campaign(session, campaign_id)
         sizes: Counter[tuple[int, Language]] = Counter()
         for (segment_id, language), count in counted.items():

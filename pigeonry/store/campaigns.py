@@ -53,6 +53,7 @@ def create(
     seed: int,
     channel: str,
     at: datetime,
+    topic: str = "",
 ) -> int:
     digest = hashlib.sha256(brief_source.encode()).hexdigest()
     version = session.scalar(select(BriefVersion).where(BriefVersion.content_hash == digest))
@@ -68,6 +69,7 @@ def create(
         state="running",
         seed=seed,
         channel=channel,
+        topic=topic,
         notes={},
         approved_by="",
         created_at=at,

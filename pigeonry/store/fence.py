@@ -17,7 +17,16 @@ from sqlalchemy.orm import aliased
 from pigeonry.domain.message import MessageState
 from pigeonry.store.handovers import Claim, defer, leave_claim
 from pigeonry.store.leads import restrictive_first
-from pigeonry.store.models import Campaign, Consent, Hold, Lead, Message, Preference, Suppression
+from pigeonry.store.models import (
+    Campaign,
+    Consent,
+    DeclinedTopic,
+    Hold,
+    Lead,
+    Message,
+    Preference,
+    Suppression,
+)
 from pigeonry.store.session import Session
 
 _MESSAGE: Any = Message.__table__
@@ -37,7 +46,9 @@ class Verdict(StrEnum):
     GO = "go"
     LOST = "lost"  # somebody else's by now: do nothing
     LEASE = "lease"  # still ours, but too short for a hand-over: renew first
-    CANCELLED = "cancelled"  # suppressed, consent gone, or the campaign was cancelled
+    CANCELLED = (
+        "cancelled"  # suppressed, consent gone, topic declined, or the campaign was cancelled
+    )
     LATER = "later"  # too many mails lately, or the lead asked for a pause: planned again for later
     PAUSED = "paused"  # the campaign is paused: still claimed, to be released
     HELD = "held"  # the whole installation is on hold: still claimed, to be released
@@ -132,6 +143,15 @@ def _wishes() -> Any:
     )
 
 
+def _declined() -> Any:
+    """Whether the lead wants no mail about the campaign's topic."""
+    return exists().where(
+        DeclinedTopic.lead_id == _MESSAGE.c.lead_id,
+        DeclinedTopic.topic == Campaign.topic,
+        Campaign.id == _MESSAGE.c.campaign_id,
+    )
+
+
 def _why_not(session: Session, claimed: Claim, *, owner: str, now: datetime, gate: Gate) -> Verdict:
     """Find the gate that stayed shut, strictest first, and do what follows from it."""
     row = session.execute(
@@ -146,13 +166,16 @@ def _why_not(session: Session, claimed: Claim, *, owner: str, now: datetime, gat
             .correlate(Message)
             .scalar_subquery(),
             exists().where(Hold.lifted_at.is_(None)),
+            exists().where(
+                DeclinedTopic.lead_id == Message.lead_id, DeclinedTopic.topic == Campaign.topic
+            ),
         )
         .join(Campaign, Campaign.id == Message.campaign_id)
         .where(Message.id == claimed.id)
     ).one_or_none()
     if row is None or row[1] != owner or row[2] != claimed.epoch:
         return Verdict.LOST
-    state, _, _, lease_until, campaign, suppression, held = row
+    state, _, _, lease_until, campaign, suppression, held, declined = row
     if state == MessageState.HANDING_OVER:
         return Verdict.GO
     if state != MessageState.CLAIMED:
@@ -167,6 +190,8 @@ def _why_not(session: Session, claimed: Claim, *, owner: str, now: datetime, gat
         return _cancel(session, claimed, owner, f"consent {consent or 'missing'}")
     if campaign == "cancelled":
         return _cancel(session, claimed, owner, "the campaign was cancelled")
+    if declined:
+        return _cancel(session, claimed, owner, "the lead wants no mail about this topic")
     if held:
         return Verdict.HELD
     if campaign == "paused":
@@ -226,6 +251,7 @@ def _statement(capped: bool) -> Any:
             _consent_state() == "granted",
             ~exists().where(Hold.lifted_at.is_(None)),
             ~_wishes(),
+            ~_declined(),
             *((_recent(bindparam("window")) < bindparam("cap"),) if capped else ()),
         )
         .values(

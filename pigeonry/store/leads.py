@@ -26,7 +26,7 @@ from pigeonry.domain import ConsentState, Language
 from pigeonry.domain import Lead as DomainLead
 from pigeonry.errors import NotFound
 from pigeonry.store.bulk import add_rows, among
-from pigeonry.store.models import Consent, Job, Lead, Suppression
+from pigeonry.store.models import Consent, DeclinedTopic, Job, Lead, Suppression
 from pigeonry.store.session import Session
 
 _CHUNK = 5000  # values of one IN list; SQLite takes at most 32,766 parameters
@@ -108,6 +108,7 @@ def mailable(
     *,
     key: bytes = b"",
     countries: Sequence[str] = (),
+    topic: str = "",
     after_id: int = 0,
     limit: int = 2000,
     now: datetime | None = None,
@@ -115,7 +116,7 @@ def mailable(
     """The next leads by id with marketing consent granted and an address that is not suppressed.
 
     With `now` a consent that has ended counts no more (the fence looks at that in any case). Suppression is looked up by the hash that is stored with the lead; `key` is not needed for it.
-    `countries` are ISO 3166 codes; none means all.
+    `countries` are ISO 3166 codes; none means all. Who declined mail about `topic` is not among them.
     """
     columns = (
         Lead.id,
@@ -126,7 +127,7 @@ def mailable(
         Lead.timezone,
         Lead.segment_id,
     )
-    query = _mailable(select(*columns), countries, now).where(Lead.id > after_id)
+    query = _mailable(select(*columns), countries, topic, now).where(Lead.id > after_id)
     return [
         MailableLead(id_, email, first, Language(lang) if lang else None, land, zone, segment)
         for id_, email, first, lang, land, zone, segment in session.execute(
@@ -140,9 +141,10 @@ def count_mailable(
     *,
     key: bytes = b"",
     countries: Sequence[str] = (),
+    topic: str = "",
     now: datetime | None = None,
 ) -> int:
-    return session.scalar(_mailable(select(func.count(Lead.id)), countries, now)) or 0
+    return session.scalar(_mailable(select(func.count(Lead.id)), countries, topic, now)) or 0
 
 
 def cells(
@@ -150,11 +152,12 @@ def cells(
     *,
     key: bytes = b"",
     countries: Sequence[str] = (),
+    topic: str = "",
     now: datetime | None = None,
 ) -> dict[tuple[int | None, Language | None], int]:
     """How many leads that may be mailed there are for each segment and stated language."""
     counted = select(Lead.segment_id, Lead.language, func.count(Lead.id))
-    query = _mailable(counted, countries, now)
+    query = _mailable(counted, countries, topic, now)
     rows = session.execute(query.group_by(Lead.segment_id, Lead.language))
     return {(segment, Language(lang) if lang else None): count for segment, lang, count in rows}
 
@@ -232,7 +235,9 @@ def _new_ids(session: Session, number: int) -> list[int]:
     return list(range(first, first + number))
 
 
-def _mailable(query: Select[Any], countries: Sequence[str], now: datetime | None) -> Select[Any]:
+def _mailable(
+    query: Select[Any], countries: Sequence[str], topic: str, now: datetime | None
+) -> Select[Any]:
     """The one place that says who may be mailed: the newest consent for marketing is a grant (of two at
     the same moment the withdrawal counts) that has not ended, and the address is not suppressed."""
     state: Any = Consent.state
@@ -250,6 +255,10 @@ def _mailable(query: Select[Any], countries: Sequence[str], now: datetime | None
         newest == ConsentState.GRANTED.value,
         ~exists().where(Suppression.address_hash == Lead.address_hash),
     )
+    if topic:
+        query = query.where(
+            ~exists().where(DeclinedTopic.lead_id == Lead.id, DeclinedTopic.topic == topic)
+        )
     return query.where(Lead.country.in_(countries)) if countries else query
 
 

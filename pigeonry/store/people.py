@@ -20,6 +20,7 @@ from pigeonry.store.models import (
     Campaign,
     Consent,
     ConsentText,
+    DeclinedTopic,
     Event,
     Job,
     Lead,
@@ -39,7 +40,8 @@ from pigeonry.store.session import Session
 PLACES = {
     "lead": "name, address, company, phone, language, place, time zone, columns of imports",
     "consent": "what was agreed or taken back, its source and proof",
-    "preference": "pauses, mails a week, topics",
+    "preference": "pauses, mails a week",
+    "declined_topic": "topics that a lead wants no mail about",
     "suppression": "a keyed hash of the address, and why it is never written to",
     "lead_vector": "a profile as numbers, computed from columns without names or addresses",
     "segment_member": "the segment that a lead belongs to",
@@ -102,6 +104,9 @@ def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
     return found | {
         "consent": _consents(session, lead.id),
         "preference": _rows(session, select(Preference).where(Preference.lead_id == lead.id)),
+        "declined_topic": _rows(
+            session, select(DeclinedTopic).where(DeclinedTopic.lead_id == lead.id)
+        ),
         "segment_member": _rows(
             session, select(SegmentMember).where(SegmentMember.lead_id == lead.id)
         ),

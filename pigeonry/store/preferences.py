@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 
-from pigeonry.store.models import Lead, Preference
+from pigeonry.store.models import DeclinedTopic, Lead, Preference
 from pigeonry.store.session import Session
 
 
@@ -18,14 +18,15 @@ class Preferences:
 
     paused_until: datetime | None = None
     weekly_cap: int = 0
-    topics: Mapping[str, bool] = field(default_factory=dict)
+    declined: frozenset[str] = frozenset()
 
 
 def get(session: Session, lead_id: int) -> Preferences:
     row = session.get(Preference, lead_id)
     if row is None:
         return Preferences()
-    return Preferences(row.paused_until, row.weekly_cap, dict(row.topics))
+    declined = select(DeclinedTopic.topic).where(DeclinedTopic.lead_id == lead_id)
+    return Preferences(row.paused_until, row.weekly_cap, frozenset(session.scalars(declined)))
 
 
 def put(session: Session, lead_id: int, chosen: Preferences, *, at: datetime) -> None:
@@ -36,8 +37,14 @@ def put(session: Session, lead_id: int, chosen: Preferences, *, at: datetime) ->
         session.add(row)
     row.paused_until = chosen.paused_until
     row.weekly_cap = chosen.weekly_cap
-    row.topics = dict(chosen.topics)
     row.updated_at = at
+    session.flush()
+    _decline(session, lead_id, chosen.declined)
+
+
+def _decline(session: Session, lead_id: int, topics: Iterable[str]) -> None:
+    session.execute(delete(DeclinedTopic).where(DeclinedTopic.lead_id == lead_id))
+    session.add_all(DeclinedTopic(lead_id=lead_id, topic=topic) for topic in sorted(topics))
     session.flush()
 
 

@@ -26,6 +26,7 @@ from pigeonry.store.models import (
     Assignment,
     CheckResult,
     CompletionCache,
+    DeclinedTopic,
     Event,
     ImportRun,
     Job,
@@ -178,9 +179,8 @@ def _fill_tables(db: Database, world: World, lead_id: int, digest: str) -> None:
                 at=NOW,
             )
         )
-        session.add(
-            Preference(lead_id=lead_id, weekly_cap=1, topics={said[:60]: True}, updated_at=NOW)
-        )
+        session.add(Preference(lead_id=lead_id, weekly_cap=1, updated_at=NOW))
+        session.add(DeclinedTopic(lead_id=lead_id, topic=said[:60]))
         session.add(
             Job(
                 kind="opt-in-mail", state="sent", result={"reason": said}, created_at=NOW,

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import insert
 
 from pigeonry.domain import HandOver, MessageState, Outcome, SuppressionReason
-from pigeonry.store import consents, fence, handovers, reaping
+from pigeonry.store import consents, fence, handovers, leads, preferences, reaping
 from pigeonry.store.fence import Gate, Verdict
 from pigeonry.store.handovers import Claim, Recorded
-from pigeonry.store.models import Consent
+from pigeonry.store.models import Campaign, Consent
+from pigeonry.store.preferences import Preferences
 from pigeonry.store.session import Database
 from tests.delivery.world import START, World, consent_row
 
@@ -136,6 +137,25 @@ def test_of_a_grant_and_a_withdrawal_at_one_moment_the_withdrawal_counts(
     for state in ("withdrawn", "granted"):
         world.consent(world.lead_ids[0], state, START)
     assert pass_fence(any_database, claimed) is Verdict.CANCELLED
+
+
+def test_a_mail_about_a_declined_topic_is_cancelled_at_the_fence_and_no_other(
+    any_database: Database,
+) -> None:
+    world = World(any_database, leads=2)
+    world.plan()
+    first, second = claim(any_database, world)
+    with any_database.write() as session:
+        session.get_one(Campaign, world.campaign_id).topic = "offers"
+        nobody_else = Preferences(declined=frozenset({"news"}))
+        preferences.put(session, second.lead_id, nobody_else, at=START)
+        declined = Preferences(declined=frozenset({"offers", "news"}))
+        preferences.put(session, first.lead_id, declined, at=START)
+        chosen = leads.mailable(session, topic="offers", now=START)
+    assert [lead.id for lead in chosen] == [second.lead_id]
+    assert pass_fence(any_database, first) is Verdict.CANCELLED
+    assert pass_fence(any_database, second) is Verdict.GO
+    assert world.messages()[0].reason == "the lead wants no mail about this topic"
 
 
 def test_a_paused_campaign_keeps_the_claim_and_a_cancelled_one_cancels_it(

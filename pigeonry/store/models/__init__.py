@@ -4,6 +4,7 @@ from pigeonry.store.base import Base
 from pigeonry.store.models.audience import (
     Consent,
     ConsentText,
+    DeclinedTopic,
     ImportRun,
     Lead,
     LeadVector,
@@ -62,6 +63,7 @@ __all__ = [
     "CompletionCache",
     "Consent",
     "ConsentText",
+    "DeclinedTopic",
     "EngagementModel",
     "Event",
     "Experiment",

@@ -86,8 +86,18 @@ class Preference(Base):
     )
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     weekly_cap: Mapped[int]  # mails in 7 days; 0: what the sender allows
-    topics: Mapped[dict[str, Any]] = mapped_column(Json)
     updated_at: Mapped[moment]
+
+
+class DeclinedTopic(Base):
+    """A topic that a lead wants no mail about: a campaign of that topic passes it by."""
+
+    __tablename__ = "declined_topic"
+
+    lead_id: Mapped[int] = mapped_column(
+        ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
+    )
+    topic: Mapped[str] = mapped_column(String(80), primary_key=True)
 
 
 class Suppression(Base):

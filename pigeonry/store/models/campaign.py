@@ -50,6 +50,7 @@ class Campaign(Base):
     state: Mapped[code]
     seed: Mapped[int] = mapped_column(BigId)
     channel: Mapped[code]
+    topic: Mapped[str] = mapped_column(String(80), server_default="")  # "": of no topic
     # What each finished stage counted, by stage name: shown, never decided on.
     notes: Mapped[dict[str, Any]] = mapped_column(Json)
     approved_by: Mapped[label]

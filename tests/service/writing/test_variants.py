@@ -270,7 +270,7 @@ def test_the_waterfall_ends_in_what_the_ledger_says(world: World, model: FakeMod
     home = hosted(world.home, model.url)
     number = campaign(world.db, BRIEF + "\n[budget]\ncap = 1.0\n", arms="A")
     write_variants(world.db, home, number, now=NOW, env={"TEST_KEY": "k"})
-    report = cost_report(world.db, number)
+    report = cost_report(world.db, number, now=NOW)
     assert [step.micros for step in report.steps] == sorted(
         (step.micros for step in report.steps), reverse=True
     ) or report.steps[-1].micros == 560
