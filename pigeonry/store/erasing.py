@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from pigeonry.domain import SuppressionReason
 from pigeonry.domain.traces import Traces, telling
-from pigeonry.store import bodies
+from pigeonry.store import bodies, crm
 from pigeonry.store.leads import ERASURE
 from pigeonry.store.models import (
     Assignment,
@@ -89,6 +89,7 @@ def subject(session: Session, email: str, address_hash: str) -> Subject:
     whole = f"{lead.first_name} {lead.last_name}".strip()
     own = [getattr(lead, column.key) for column in _TEXTS]
     own += [value for value in lead.attributes.values() if isinstance(value, str)]
+    own += [contact.external_id for contact in crm.of_lead(session, lead.id)]
     values = [value for value in telling([*own, whole]) if not _shared(session, lead.id, value)]
     mails = session.execute(
         select(Message.campaign_id, Message.send_key).where(Message.lead_id == lead.id)
@@ -259,6 +260,7 @@ def _erase_lead(
 ) -> None:
     messages = select(Message.id).where(Message.lead_id == lead_id).scalar_subquery()
     content = session.scalar(select(Lead.content_hash).where(Lead.id == lead_id))
+    _count(gone.struck, "crm_contact", crm.forget_lead(session, lead_id))
     for table, condition in (
         (MessageAttempt, MessageAttempt.message_id.in_(messages)),
         (Message, Message.lead_id == lead_id),
@@ -266,6 +268,7 @@ def _erase_lead(
         (Consent, Consent.lead_id == lead_id),
         (Preference, Preference.lead_id == lead_id),
         (SegmentMember, SegmentMember.lead_id == lead_id),
+        (ImportChange, ImportChange.lead_id == lead_id),
         (Job, jobs_of(lead_id) & (Job.kind != ERASURE)),
         (Lead, Lead.id == lead_id),
     ):
@@ -309,7 +312,6 @@ def _strike_raw(session: Session, person: Subject, raw_ids: Sequence[int]) -> in
         session.flush()
     return struck
 
-        (ImportChange, ImportChange.lead_id == lead_id),
 
 def _strike(
     session: Session,

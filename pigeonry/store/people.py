@@ -20,12 +20,14 @@ from pigeonry.store.models import (
     Campaign,
     Consent,
     ConsentText,
+    CrmContact,
+    CrmRefusal,
     DeclinedTopic,
     Event,
+    ImportChange,
     Job,
     Lead,
     LeadVector,
-    ImportChange,
     Message,
     MessageAttempt,
     Preference,
@@ -42,6 +44,9 @@ PLACES = {
     "consent": "what was agreed or taken back, its source and proof",
     "preference": "pauses, mails a week",
     "declined_topic": "topics that a lead wants no mail about",
+    "crm_contact": "numbers of a lead in CRMs, and how new what they said is",
+    "crm_refusal": "what CRMs said of a lead and was not taken",
+    "crm_seen": "",  # keyed hashes of what CRMs said, and when
     "suppression": "a keyed hash of the address, and why it is never written to",
     "lead_vector": "a profile as numbers, computed from columns without names or addresses",
     "segment_member": "the segment that a lead belongs to",
@@ -52,6 +57,8 @@ PLACES = {
     "raw_event": "reports of providers and mails that came in, as they came",
     "job": "requests to be written to, with the network they came from; erasures by lead number and keyed hashes",
     "import_run": "names of imported files",
+    "upload": "names of uploaded files; the file itself until it is imported or too old",
+    "import_change": "what an import changed of a lead, before and after",
     "llm_call": "proposals of models; requests hold no person, and are searched all the same",
     "completion_cache": "answers of models; as above",
     "check_result": "what was wrong with proposals; as above",
@@ -59,8 +66,6 @@ PLACES = {
     "segment": "",
     "brief_version": "",
     "prompt_version": "",
-    "upload": "names of uploaded files; the file itself until it is imported or too old",
-    "import_change": "what an import changed of a lead, before and after",
     "campaign": "",
     "experiment": "",
     "variant": "",
@@ -110,12 +115,17 @@ def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
         "segment_member": _rows(
             session, select(SegmentMember).where(SegmentMember.lead_id == lead.id)
         ),
+        "crm_contact": _rows(session, select(CrmContact).where(CrmContact.lead_id == lead.id)),
+        "crm_refusal": _rows(session, select(CrmRefusal).where(CrmRefusal.lead_id == lead.id)),
         "lead_vector": [
             {"embedder": row.embedder, "vector": _floats(row.vector)}
             for row in session.scalars(
                 select(LeadVector).where(LeadVector.content_hash == lead.content_hash)
             )
         ],
+        "import_change": _rows(
+            session, select(ImportChange).where(ImportChange.lead_id == lead.id)
+        ),
         "assignment": _rows(session, select(Assignment).where(Assignment.lead_id == lead.id)),
         "message": _messages(session, lead.id),
         "message_attempt": _rows(
@@ -128,9 +138,6 @@ def dossier(session: Session, email: str, address_hash: str) -> dict[str, Any]:
 def jobs_of(lead_id: int) -> ColumnElement[bool]:
     """Requests to be written to, and the note that the lead was erased."""
     found: ColumnElement[bool] = Job.payload["lead_id"].as_integer() == lead_id
-        "import_change": _rows(
-            session, select(ImportChange).where(ImportChange.lead_id == lead.id)
-        ),
     return found
 
 

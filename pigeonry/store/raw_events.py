@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 
 from pigeonry.store.bulk import insert_ignoring
 from pigeonry.store.models import RawEvent
 from pigeonry.store.session import Session
+
+CRM = "crm:"  # what names of CRM sources begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class RawBody:
     source: str
     body: bytes
     received_at: datetime
+    headers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def add(
@@ -44,17 +47,25 @@ def add(
 
 
 def bodies(session: Session, raw_ids: Sequence[int]) -> list[RawBody]:
-    columns = (RawEvent.id, RawEvent.source, RawEvent.body, RawEvent.received_at)
+    columns = (
+        RawEvent.id,
+        RawEvent.source,
+        RawEvent.body,
+        RawEvent.received_at,
+        RawEvent.headers,
+    )
     query = select(*columns).where(RawEvent.id.in_(raw_ids)).order_by(RawEvent.id)
     return [RawBody(*row) for row in session.execute(query)]
 
 
-def undrained(session: Session, *, skip: int, most: int, most_bytes: int) -> list[int]:
+def undrained(
+    session: Session, *, skip: int, most: int, most_bytes: int, crm: bool = False
+) -> list[int]:
     """Ids of bodies that nobody has understood yet, oldest first, as many as stay within `most_bytes`
-    (one at least)."""
+    (one at least): events, or news of CRMs, which go their own way."""
     rows = session.execute(
         select(RawEvent.id, func.length(RawEvent.body))
-        .where(RawEvent.drained_at.is_(None))
+        .where(RawEvent.drained_at.is_(None), _of(crm))
         .order_by(RawEvent.id)
         .offset(skip)
         .limit(most)
@@ -69,9 +80,20 @@ def undrained(session: Session, *, skip: int, most: int, most_bytes: int) -> lis
     return found
 
 
-def count_undrained(session: Session) -> int:
-    query = select(func.count()).select_from(RawEvent).where(RawEvent.drained_at.is_(None))
+def count_undrained(session: Session, *, crm: bool = False) -> int:
+    query = select(func.count()).where(RawEvent.drained_at.is_(None), _of(crm))
     return session.scalar(query) or 0
+
+
+def newest(session: Session, *, crm: bool) -> int:
+    """The id of the newest body that nobody has understood yet, 0 for none."""
+    query = select(func.max(RawEvent.id)).where(RawEvent.drained_at.is_(None), _of(crm))
+    return session.scalar(query) or 0
+
+
+def _of(crm: bool) -> ColumnElement[bool]:
+    named = RawEvent.source.startswith(CRM, autoescape=True)
+    return named if crm else ~named
 
 
 def claim(session: Session, raw_ids: Sequence[int]) -> set[int]:

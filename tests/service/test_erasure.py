@@ -26,6 +26,8 @@ from pigeonry.store.models import (
     Assignment,
     CheckResult,
     CompletionCache,
+    CrmContact,
+    CrmRefusal,
     DeclinedTopic,
     Event,
     ImportRun,
@@ -110,6 +112,14 @@ def _fill_tables(db: Database, world: World, lead_id: int, digest: str) -> None:
         message.provider_id = "canar-provider"
         lead = session.get_one(Lead, lead_id)
         lead.content_hash = "c" * 64
+        known = {"source": "sf", "external_hash": "e" * 64, "external_id": CANARIES["external id"]}
+        session.add(
+            CrmContact(
+                **known, lead_id=lead_id, stamps={"city": [1, "d" * 12]}, deleted=0, restored=0,
+                merged_into="", updated_at=NOW,
+            )
+        )  # fmt: skip
+        session.add(CrmRefusal(**known, lead_id=lead_id, kind="stale", detail=said, at=NOW))
         segment = session.scalars(select(SegmentMember.segment_id)).first() or 1
         batch = [
             {"email": EMAIL.upper(), "event": "open", "send_key": message.send_key},
@@ -123,6 +133,7 @@ def _fill_tables(db: Database, world: World, lead_id: int, digest: str) -> None:
             "reply": ("inbound", mail, NOW),
             "own": ("own", f'{{"send_key":"{message.send_key}"}}\n{{"n":1}}\n'.encode(), NOW),
             "table": ("conversions", f"email,value\n{EMAIL},1\n{OTHERS[1]},2\n".encode(), NOW),
+            "soap": ("crm:sf", f"<x><Notification>{EMAIL}</Notification></x>".encode(), None),
         }
         ids = {}
         for number, (name, (source, body, drained)) in enumerate(bodies.items()):
@@ -278,7 +289,7 @@ def test_of_fifty_values_in_every_place_none_is_found_again(seeded: Seeded) -> N
     text = everything(seeded.db)
     assert [value for value in spellings() if value.decode() in text] == []
     assert report.rows["event"] == 2
-    assert report.struck["raw_event"] == 6
+    assert report.struck["raw_event"] == 7
     assert "reports/campaign-1.html" in report.deleted
     assert set(report.changed) == {"prefect/worker.log", "reports/import-1-errors.csv"}
     assert report.prefect == 2
@@ -307,10 +318,12 @@ def test_others_keep_everything(seeded: Seeded) -> None:
         False,
         False,
         False,
+        False,
     ]
     assert bodies[3] == b""
     assert bodies[4] == b'{"n":1}\n'
     assert bodies[5] == f"email,value\n{OTHERS[1]},2\n".encode()
+    assert bodies[6] == b"<x></x>"
     assert len(list(seeded.home.outbox.rglob("*.eml"))) == 2
     assert (seeded.home.reports / "clean.html").exists()
     with sqlite3.connect(seeded.home.path / "prefect" / "prefect.db") as connection:

@@ -24,6 +24,7 @@ from pigeonry.store.models.campaign import (
     PromptVersion,
     Variant,
 )
+from pigeonry.store.models.crm import CrmContact, CrmRefusal, CrmSeen
 from pigeonry.store.models.delivery import (
     Event,
     MailLink,
@@ -32,9 +33,9 @@ from pigeonry.store.models.delivery import (
     RawEvent,
     SendCount,
 )
+from pigeonry.store.models.imports import ImportChange, Upload
 from pigeonry.store.models.learning import EngagementModel, Posterior
 from pigeonry.store.models.operation import (
-from pigeonry.store.models.imports import ImportChange, Upload
     ApiAnswer,
     ApiToken,
     Audit,
@@ -63,18 +64,21 @@ __all__ = [
     "CompletionCache",
     "Consent",
     "ConsentText",
+    "CrmContact",
+    "CrmRefusal",
+    "CrmSeen",
     "DeclinedTopic",
     "EngagementModel",
     "Event",
     "Experiment",
     "Hold",
+    "ImportChange",
     "ImportRun",
     "Instance",
     "Job",
     "Lead",
     "LeadVector",
     "LlmCall",
-    "ImportChange",
     "MailLink",
     "Message",
     "MessageAttempt",
@@ -91,6 +95,6 @@ __all__ = [
     "SignIn",
     "Suppression",
     "Throttle",
+    "Upload",
     "Variant",
 ]
-    "Upload",
