@@ -174,6 +174,13 @@ class WebSettings(_Section):
     port: int = Field(8080, ge=1, le=65535, description="its port")
     max_body_mb: float = Field(5.0, gt=0, description="largest body of a webhook")
     trust_proxy: bool = Field(False, description="the client's address is in X-Forwarded-For")
+    console_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#]+)?/?$",
+        description="where operators sign in, https, a host name of its own; empty: this machine only",
+    )
+    language: Literal["ro", "en"] = Field("ro", description="language of the pages for operators")
+    time_zone: str = Field("Europe/Bucharest", description="in which these pages show times")
 
 
 class InboundSettings(_Section):

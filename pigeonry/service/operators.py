@@ -174,6 +174,14 @@ def accept(
     return find(db, operator.id)
 
 
+def confirm_password(db: Database, operator_id: int, password: str) -> None:
+    """Raises WrongUse when it is not theirs: before something that a browser left open must not do."""
+    with db.read() as session:
+        known = store.credentials_of(session, operator_id)
+    if known is None or not passwords.right(known.password_hash, password):
+        raise WrongUse("that is not the current password", where="current")
+
+
 def change_password(
     db: Database,
     home: Home,
@@ -186,16 +194,14 @@ def change_password(
 ) -> None:
     """Raises WrongUse for a wrong current password, WeakPassword for a weak new one. Every sign-in but
     `keep` (its hash) ends."""
-    with db.read() as session:
-        known = store.credentials_of(session, operator_id)
-    if known is None or not passwords.right(known.password_hash, current):
-        raise WrongUse("that is not the current password", where="current")
-    passwords.refuse_weak(new, email=known.operator.email, name=known.operator.name)
+    confirm_password(db, operator_id, current)
+    operator = find(db, operator_id)
+    passwords.refuse_weak(new, email=operator.email, name=operator.name)
     password_hash = passwords.hashed(new)
     with db.write() as session:
         store.set_password(session, operator_id, password_hash)
         sign_ins.end_all(session, operator_id, but=keep)
-        actor = known.operator.actor
+        actor = operator.actor
         audit.note(
             session,
             home,

@@ -25,6 +25,7 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
 }
 _FOR_PROGRAMS = ("/hooks/", "/api/", "/health")
@@ -49,7 +50,7 @@ def folder() -> Any:
 
 @functools.cache
 def words(language: Language) -> dict[str, Any]:
-    text = (folder() / "words" / f"{language}.toml").read_text(encoding="utf-8")
+    text = (folder() / "words" / "doors" / f"{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 

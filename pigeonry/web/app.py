@@ -15,15 +15,30 @@ from pigeonry.domain.clock import Clock, utc_now
 from pigeonry.errors import OutsideFailure
 from pigeonry.service.inbox import Inbox
 from pigeonry.store.session import Database
+from pigeonry.web import healthz, static
 from pigeonry.web.answers import HEADERS, problem
+from pigeonry.web.auth import entrance
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
 from pigeonry.web.hooks import conversions, inbound, sendgrid
 from pigeonry.web.limits import Turned
+from pigeonry.web.pages import account, dashboard
 from pigeonry.web.site import Site
 
 _AT_ONCE = 400  # requests under way in this process
-_ROUTERS = (health, style, track, unsubscribe, opt_in, sendgrid, inbound, conversions)
+_ROUTERS = (
+    health,
+    healthz,
+    static,
+    style,
+    track,
+    unsubscribe,
+    opt_in,
+    sendgrid,
+    inbound,
+    conversions,
+)
+_CONSOLE = (entrance, account, dashboard)  # what needs a sign-in; in the order of the header
 
 
 def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool = True) -> FastAPI:
@@ -52,6 +67,9 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     for module in _ROUTERS:
         app.include_router(module.router)
+    for room in _CONSOLE:
+        app.include_router(room.router)
+    app.state.rooms = [room.router.nav for room in _CONSOLE if room.router.nav]
     app.add_exception_handler(Turned, _turned)
     app.add_exception_handler(OutsideFailure, _outside)
     app.add_exception_handler(HTTPException, _http)

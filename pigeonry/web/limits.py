@@ -78,8 +78,8 @@ async def _read(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def form(request: Request, body: bytes) -> FormData:
-    """The fields of a posted form, without files. Raises Turned (400) for what is none."""
+async def form(request: Request, body: bytes, *, fields: int = _FIELDS) -> FormData:
+    """At most so many fields of a posted form, without files. Raises Turned (400) for what is none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -89,11 +89,11 @@ async def form(request: Request, body: bytes) -> FormData:
     try:
         if kind == "application/x-www-form-urlencoded":
             return await FormParser(
-                request.headers, stream(), max_fields=_FIELDS, max_part_size=FORM_BYTES
+                request.headers, stream(), max_fields=fields, max_part_size=FORM_BYTES
             ).parse()
         if kind == "multipart/form-data":
             return await MultiPartParser(
-                request.headers, stream(), max_files=0, max_fields=_FIELDS
+                request.headers, stream(), max_files=0, max_fields=fields
             ).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise Turned(400, "not a form that can be read", reason="bad_form") from error

@@ -45,6 +45,7 @@ class Site:
             "inbound": Budget(24_000_000),
             "conversions": Budget(16_000_000),
             "forms": Budget(4_000_000),
+            "console": Budget(16_000_000),
         }
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
