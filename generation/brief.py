@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -111,7 +112,12 @@ def _brief(reader: TomlReader, source: str) -> Brief:
     }
     for name in reader.table("wording"):
         if name in set(Language) and Language(name) not in wording:
-            reader.problem(f"wording.{name}", f"languages does not list {name!r}: add it there")
+            reader.problem(
+                f"wording.{name}",
+                f"languages does not list {name!r}: add it there",
+                "unlisted",
+                value=name,
+            )
     brief = Brief(
         name=reader.text("name", needed=True, longest=120),
         purpose=purpose,
@@ -166,7 +172,9 @@ def _sender(reader: TomlReader) -> SenderIdentity:
 
 def _wording(reader: TomlReader, path: str, purpose: Purpose, needs: Sequence[str]) -> Wording:
     if not reader.table(path):
-        reader.problem(path, "missing: each language needs its table with product and benefits")
+        reader.problem(
+            path, "missing: each language needs its table with product and benefits", "wording"
+        )
         return Wording("", ())
     single = {
         key: reader.text(
@@ -181,34 +189,46 @@ def _wording(reader: TomlReader, path: str, purpose: Purpose, needs: Sequence[st
     for key, phrases in {**{k: (v,) for k, v in single.items()}, "benefits": benefits}.items():
         if any(phrase.endswith((".", "!", "?", ";", ",")) for phrase in phrases):
             reader.problem(
-                f"{path}.{key}", "ends with a punctuation mark: it is put inside sentences"
+                f"{path}.{key}",
+                "ends with a punctuation mark: it is put inside sentences",
+                "punctuation",
             )
     return Wording(benefits=benefits, facts=reader.texts(f"{path}.facts", longest=240), **single)
 
 
 def _contradictions(reader: TomlReader, brief: Brief) -> None:
     if brief.starts and brief.ends and brief.ends < brief.starts:
-        reader.problem("dates.ends", f"{brief.ends} is before dates.starts, {brief.starts}")
+        _before_start(reader, "dates.ends", brief.ends, brief.starts)
     if brief.starts and brief.event_date and brief.event_date < brief.starts:
-        reader.problem(
-            "dates.event_date", f"{brief.event_date} is before dates.starts, {brief.starts}"
-        )
+        _before_start(reader, "dates.event_date", brief.event_date, brief.starts)
     if (
         brief.purpose is Purpose.EVENT
         and brief.ends
         and brief.event_date
         and brief.ends > brief.event_date
     ):
-        reader.problem("dates.ends", f"{brief.ends} is after dates.event_date, {brief.event_date}")
+        reader.problem(
+            "dates.ends",
+            f"{brief.ends} is after dates.event_date, {brief.event_date}",
+            "after_event",
+            value=str(brief.ends),
+            other=str(brief.event_date),
+        )
     if brief.event_time and not brief.event_date:
-        reader.problem("dates.event_time", "there is no dates.event_date that it belongs to")
+        reader.problem(
+            "dates.event_time", "there is no dates.event_date that it belongs to", "no_event"
+        )
     for language, words in brief.wording.items():
         phrases = (words.product, *words.benefits, *words.facts, words.offer, words.conditions)
         said = " ".join((*phrases, words.audience, words.place)).casefold()
         for banned in brief.limits.banned:
             if re.search(rf"(?<!\w){re.escape(banned.casefold())}(?!\w)", said):
                 reader.problem(
-                    "limits.banned", f"{banned!r} is banned, but wording.{language} says it"
+                    "limits.banned",
+                    f"{banned!r} is banned, but wording.{language} says it",
+                    "banned_said",
+                    value=banned,
+                    language=language.value,
                 )
         sayable = " ".join((words.product, *words.facts)).casefold()
         for required in brief.limits.required:
@@ -217,12 +237,30 @@ def _contradictions(reader: TomlReader, brief: Brief) -> None:
                     "limits.required",
                     f"{required!r} is required, but neither wording.{language}.product nor a "
                     "sentence of its facts says it, so no text could",
+                    "required_unsaid",
+                    value=required,
+                    language=language.value,
                 )
         if len(words.product) > brief.limits.subject_max - 8:
             reader.problem(
                 f"wording.{language}.product",
                 f"{len(words.product)} characters leave no room in limits.subject_max, "
                 f"{brief.limits.subject_max}",
+                "no_room",
+                n=len(words.product),
+                limit=brief.limits.subject_max,
             )
     for banned in set(brief.limits.banned) & set(brief.limits.required):
-        reader.problem("limits.banned", f"{banned!r} is also in limits.required")
+        reader.problem(
+            "limits.banned", f"{banned!r} is also in limits.required", "both", value=banned
+        )
+
+
+def _before_start(reader: TomlReader, path: str, day: date, starts: date) -> None:
+    reader.problem(
+        path,
+        f"{day} is before dates.starts, {starts}",
+        "before_start",
+        value=str(day),
+        other=str(starts),
+    )

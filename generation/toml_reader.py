@@ -26,11 +26,17 @@ _CEDILLA = str.maketrans("şţŞŢ", "șțȘȚ")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong: the key's path, its line in the file (0: it is not there), and why."""
+    """One thing wrong: the key's path, its line in the file (0: it is not there), and why.
+
+    `code` names the kind of fault and `said` what its sentence tells, so that a page can say it in another
+    language.
+    """
 
     path: str
     line: int
     what: str
+    code: str = ""
+    said: Mapping[str, str | int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
@@ -49,8 +55,8 @@ class TomlReader:
     keys: Mapping[str, Sequence[str]]
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: str, what: str) -> None:
-        self.problems.append(Problem(path, _line_of(self.source, path), what))
+    def problem(self, path: str, what: str, code: str, **said: str | int) -> None:
+        self.problems.append(Problem(path, _line_of(self.source, path), what, code, said))
 
     def refuse_unknown(self) -> None:
         tables = [name for name in self.keys if name]
@@ -58,19 +64,26 @@ class TomlReader:
             if isinstance(value, dict) and key in tables:
                 self._refuse_in(key, value)
             elif key not in self.keys[""]:
-                self.problem(key, f"unknown key{nearest(key, [*self.keys[''], *tables])}")
+                self.problem(
+                    key, f"unknown key{nearest(key, [*self.keys[''], *tables])}", "key", value=key
+                )
         for key in self.keys[""]:
             if isinstance(self.data.get(key), dict):
-                self.problem(key, "a value is expected here, not a table")
+                self.problem(key, "a value is expected here, not a table", "shape")
 
     def _refuse_in(self, table: str, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
             if table == "wording":
                 if key not in set(Language):
                     known = ", ".join(Language)
-                    self.problem(f"wording.{key}", f"unknown language; known are {known}")
+                    self.problem(
+                        f"wording.{key}",
+                        f"unknown language; known are {known}",
+                        "choice",
+                        value=key,
+                    )
                 elif not isinstance(value, dict):
-                    self.problem(f"wording.{key}", "a table is expected here")
+                    self.problem(f"wording.{key}", "a table is expected here", "shape")
                 else:
                     for name in value:
                         self._refuse_key(f"wording.{key}.{name}", name, self.keys["wording"])
@@ -82,7 +95,7 @@ class TomlReader:
             homes = [table for table, keys in self.keys.items() if key in keys]
             place = (f"[{homes[0]}]" if homes[0] else "the top of the file") if homes else ""
             hint = f" (it belongs in {place})" if place else nearest(key, list(known))
-            self.problem(path, f"unknown key{hint}")
+            self.problem(path, f"unknown key{hint}", "key", value=key)
 
     def get(self, path: str) -> Any:
         found: Any = self.data
@@ -107,20 +120,25 @@ class TomlReader:
         value = self.get(path)
         if value is _MISSING or value == "":
             if needed_by:
-                self.problem(path, f"missing: the purpose {needed_by!r} needs it")
+                self._needed_by(path, needed_by)
             elif needed:
-                self.problem(path, "missing")
+                self.problem(path, "missing", "missing")
             return ""
         return self._clean(path, value, longest)
+
+    def _needed_by(self, path: str, purpose: str) -> None:
+        self.problem(
+            path, f"missing: the purpose {purpose!r} needs it", "missing_by", purpose=purpose
+        )
 
     def texts(self, path: str, *, needed: bool = False, longest: int = 200) -> tuple[str, ...]:
         value = self.get(path)
         if value is _MISSING or value == []:
             if needed:
-                self.problem(path, "missing: a list of texts is expected")
+                self.problem(path, "missing: a list of texts is expected", "missing")
             return ()
         if not isinstance(value, list):
-            self.problem(path, 'a list of texts is expected, e.g. ["one", "two"]')
+            self.problem(path, 'a list of texts is expected, e.g. ["one", "two"]', "shape")
             return ()
         cleaned = [self._clean(path, item, longest) for item in value]
         return tuple(item for item in cleaned if item)
@@ -128,22 +146,33 @@ class TomlReader:
     def _clean(self, path: str, value: Any, longest: int) -> str:
         """NFC, single spaces, comma-below letters: what a text has to be before it goes in a mail."""
         if not isinstance(value, str):
-            self.problem(path, f"a text is expected, not {type(value).__name__}")
+            self.problem(path, f"a text is expected, not {type(value).__name__}", "shape")
             return ""
         text = unicodedata.normalize("NFC", value).translate(_CEDILLA).strip()
         if any(
             unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"} and c not in "\n\t" for c in text
         ):
-            self.problem(path, "holds control or invisible characters")
+            self.problem(path, "holds control or invisible characters", "invisible")
         text = " ".join(text.split())
         if not text:
-            self.problem(path, "empty")
+            self.problem(path, "empty", "missing")
         for mark in ("{", "}", "<", ">"):
             if mark in text:
-                self.problem(path, f"holds {mark!r}: plain text only, no slots and no markup")
+                self.problem(
+                    path,
+                    f"holds {mark!r}: plain text only, no slots and no markup",
+                    "markup",
+                    value=mark,
+                )
                 break
         if len(text) > longest:
-            self.problem(path, f"{len(text)} characters, the limit is {longest}")
+            self.problem(
+                path,
+                f"{len(text)} characters, the limit is {longest}",
+                "long",
+                n=len(text),
+                limit=longest,
+            )
         return text
 
     def choice(
@@ -157,25 +186,32 @@ class TomlReader:
             return kind(text)
         except ValueError:
             known = [item.value for item in kind]
-            self.problem(path, f"{text!r} is unknown{_hint(text, known)}")
+            self.problem(path, f"{text!r} is unknown{_hint(text, known)}", "choice", value=text)
             return None
 
     def one_of(self, path: str, known: Sequence[str], default: str) -> str:
         text = self.text(path)
         if text and text not in known:
-            self.problem(path, f"{text!r} is unknown{_hint(text, list(known))}")
+            self.problem(
+                path, f"{text!r} is unknown{_hint(text, list(known))}", "choice", value=text
+            )
             return default
         return text or default
 
     def country(self, text: str) -> str:
         if not re.fullmatch(r"[A-Za-z]{2}", text):
-            self.problem("audience.countries", f"{text!r} is not a two-letter country code")
+            self.problem(
+                "audience.countries",
+                f"{text!r} is not a two-letter country code",
+                "country",
+                value=text,
+            )
         return text.upper()
 
     def email(self, path: str, *, needed: bool = False) -> str:
         text = self.text(path, needed=needed, longest=254)
         if text and not _EMAIL.fullmatch(text):
-            self.problem(path, f"{text!r} is not an e-mail address")
+            self.problem(path, f"{text!r} is not an e-mail address", "email", value=text)
         return text
 
     def whole(self, path: str, default: int, low: int, high: int) -> int:
@@ -183,7 +219,13 @@ class TomlReader:
         if value is _MISSING:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self.problem(path, f"a whole number from {low} to {high} is expected")
+            self.problem(
+                path,
+                f"a whole number from {low} to {high} is expected",
+                "whole",
+                low=low,
+                high=high,
+            )
             return default
         return value
 
@@ -195,7 +237,13 @@ class TomlReader:
         if number is None or not low <= number <= high:
             percent = high == 1.0 and number is not None and 1 < number <= 100
             hint = f": write {float(number) / 100:g} for {number} %" if percent and number else ""
-            self.problem(path, f"a number from {low:g} to {high:g} is expected{hint}")
+            self.problem(
+                path,
+                f"a number from {low:g} to {high:g} is expected{hint}",
+                "fraction",
+                low=f"{low:g}",
+                high=f"{high:g}",
+            )
             return default
         return float(number)
 
@@ -210,10 +258,12 @@ class TomlReader:
             except InvalidOperation:
                 number = None
         if number is None or not number.is_finite() or not 0 < number < 10**9:
-            self.problem(path, "a positive amount is expected, e.g. 1299.50")
+            self.problem(path, "a positive amount is expected, e.g. 1299.50", "price")
             return None
         if number != number.quantize(Decimal("0.01")):
-            self.problem(path, f"{number} has more than two decimals")
+            self.problem(
+                path, f"{number} has more than two decimals", "decimals", value=str(number)
+            )
         return number
 
     def money(self, path: str) -> int:
@@ -223,7 +273,7 @@ class TomlReader:
             return 0
         number = _number(value)
         if number is None or not 0 <= number <= 1_000_000:
-            self.problem(path, "an amount of at least 0 is expected, e.g. 0.50")
+            self.problem(path, "an amount of at least 0 is expected, e.g. 0.50", "money")
             return 0
         return int(number * 1_000_000)
 
@@ -231,7 +281,7 @@ class TomlReader:
         value = self.get(path)
         if value is _MISSING or value == "":
             if needed_by:
-                self.problem(path, f"missing: the purpose {needed_by!r} needs it")
+                self._needed_by(path, needed_by)
             return None
         if isinstance(value, str):
             try:
@@ -239,10 +289,10 @@ class TomlReader:
             except ValueError:
                 value = None
         if not isinstance(value, date) or isinstance(value, datetime):
-            self.problem(path, "a day is expected, written 2026-12-15")
+            self.problem(path, "a day is expected, written 2026-12-15", "day")
             return None
         if not 2020 <= value.year <= 2100:
-            self.problem(path, f"{value} is no sensible year")
+            self.problem(path, f"{value} is no sensible year", "year", value=str(value))
         return value
 
     def clock(self, path: str) -> str:
@@ -255,7 +305,7 @@ class TomlReader:
             except ValueError:
                 value = None
         if not isinstance(value, time):
-            self.problem(path, "a time is expected, written 18:30")
+            self.problem(path, "a time is expected, written 18:30", "time")
             return ""
         return f"{value:%H:%M}"
 
@@ -263,7 +313,7 @@ class TomlReader:
         text = self.text(path, needed=True, longest=2000)
         fault = link_fault(text) if text else ""
         if fault:
-            self.problem(path, fault)
+            self.problem(path, fault, "link", value=fault)
         return text
 
 

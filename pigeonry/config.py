@@ -123,6 +123,9 @@ class SendingSettings(_Section):
     warmup_start: int = Field(
         0, ge=0, description="mails of a new sender domain's first day; 0: off"
     )
+    confirm_above: int = Field(
+        200, ge=0, description="in the web app the number of people is typed before more get mail"
+    )
     warmup_growth: float = Field(1.5, gt=1, description="how much more each day of the warm-up")
     limits: tuple[LimitSettings, ...] = Field((), description="caps on the pace")
 

@@ -113,7 +113,7 @@ def contrast(
         expected += n * pooled * h
     if weight == 0:
         return Contrast(first, second, Interval(0.0, -1.0, 1.0, level))
-    spread = _boundary(max(squares, expected), 1 - level) / weight
+    spread = boundary(max(squares, expected), 1 - level) / weight
     estimate = total / weight
     return Contrast(
         first,
@@ -179,7 +179,7 @@ def _best_shares(drawn: NDArray[np.float64]) -> list[float]:
     return [float(share) for share in (top / top.sum(axis=0)).mean(axis=1)]
 
 
-def _boundary(variance: float, alpha: float) -> float:
+def boundary(variance: float, alpha: float) -> float:
     """Two-sided normal-mixture boundary: |S| stays below it at all times with probability 1 - alpha.
 
     sqrt((v + r) log((v + r) / (r alpha^2))) with r chosen for the least width at v = _TUNED_AT (Howard

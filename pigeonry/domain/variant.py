@@ -8,6 +8,10 @@ from enum import StrEnum
 
 from pigeonry.domain.lead import Language
 
+# Tier of a text that a person has edited. Its prompt is still the arm's, but what the text earns is credited
+# to no prompt.
+PERSON = "person"
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:

@@ -178,8 +178,11 @@ def run_stage(
     if note is not None:
         note = {**note, "seconds": round(time.monotonic() - began, 1)}
     with db.write() as session:
-        state = store.get(session, campaign_id).state
+        now_is = store.lock(session, campaign_id)
+        state = now_is.state
         moves = state in ("running", "waiting")  # a pause or a cancellation meanwhile stands
+        if row.stage == "approve" and now_is.approved_at is None:
+            note = None  # the texts were sent back meanwhile
         if note is None:  # has to wait
             state = "waiting" if moves else state
             store.update_state(session, campaign_id, state=state)
@@ -232,10 +235,13 @@ def view(db: Database, campaign_id: int) -> CampaignView:
     )
 
 
-def approve(db: Database, campaign_id: int, *, by: str, now: datetime) -> None:
-    """Approve the variants as they are. Raises Refused before they are written."""
+def approve(db: Database, campaign_id: int, *, by: str, now: datetime, seen: str = "") -> None:
+    """Approve the variants as they are. Raises Refused before they are written, and, with the fingerprint of
+    the texts that were `seen`, when a word has changed since."""
+    from pigeonry.store import acts, variants
+
     with db.write() as session:
-        row = store.get(session, campaign_id)
+        row = store.lock(session, campaign_id)
         if STAGES.index("approve") > _place(row.stage):
             raise Refused(
                 "there is nothing to approve yet: the variants are not written",
@@ -243,7 +249,14 @@ def approve(db: Database, campaign_id: int, *, by: str, now: datetime) -> None:
                 fix="run it first: `pigeonry campaign run BRIEF.toml`",
             )
         if row.approved_at is None:
+            if seen and seen != variants.print_of(variants.of_campaign(session, campaign_id)):
+                raise Refused(
+                    "a text has changed since you looked; nothing is approved",
+                    where=f"campaign {campaign_id}",
+                    fix="read the texts again, then approve",
+                )
             store.update_state(session, campaign_id, approved_by=by, approved_at=now)
+            acts.add(session, campaign_id, acts.Action.APPROVED, by=by, at=now)
 
 
 def _place(stage: str) -> int:

@@ -40,7 +40,9 @@ class Kind:
 
 
 # kind -> what does it. Whoever brings a new kind enters it here.
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, Kind] = {
+    "campaign": Kind("pigeonry.service.campaign_job:run", grace=0),  # a sender ends at its own points
+}
 
 
 def ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,8 @@ from feedback.learn import Belief, Cell, PromptKey, beliefs_before, cells
 from feedback.report import Tally, tally
 from feedback.rewards import DelayCurve, fit_delay, half_life_curve, outcomes
 from pigeonry.domain import Outcomes, Posterior
-from pigeonry.store import engagement, events
+from pigeonry.domain.variant import PERSON
+from pigeonry.store import campaigns, engagement, events
 from pigeonry.store.session import Database
 
 K = TypeVar("K", bound=Hashable)
@@ -65,18 +66,33 @@ class Summary:
 
 
 def summarise(db: Database, campaign_id: int, *, mature_hours: float, now: datetime) -> Summary:
-    """Go through a campaign's outcomes twice (delays first), holding only sums and clicks."""
+    """Go through a campaign's outcomes twice (delays first), holding only sums and clicks.
+
+    Within a campaign arms compete, whoever wrote their words: a text that a person has edited counts for
+    its arm here, though never for the arm's prompt in what is learned from all campaigns.
+    """
     clicked: list[Outcomes] = []
+    with db.read() as session:
+        arms = campaigns.arms(session, campaign_id)
+
+    def of_arms() -> Iterator[Outcomes]:
+        for outcome in stream_outcomes(db, campaign_id=campaign_id):
+            plan = arms.get(outcome.arm) if outcome.prompt == PERSON else None
+            yield (
+                replace(outcome, prompt=plan.prompt, prompt_version=plan.version)
+                if plan
+                else outcome
+            )
 
     def noting() -> Iterator[Outcomes]:
-        for outcome in stream_outcomes(db, campaign_id=campaign_id):
+        for outcome in of_arms():
             if outcome.first_click_at is not None:
                 clicked.append(outcome)
             yield outcome
 
     tallies = tally(noting(), lambda o: Lot(o.wave, o.segment_id, o.language, o.arm, o.propensity))
     curve = fit_delay(clicked, now, half_life_curve(mature_hours))
-    found = cells(stream_outcomes(db, campaign_id=campaign_id), curve, now)
+    found = cells(of_arms(), curve, now)
     sends = sum(cell.sends for cell in found)
     return Summary(
         tuple(found), tallies, curve, sum(cell.exposure for cell in found) / sends if sends else 0.0

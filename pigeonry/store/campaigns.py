@@ -97,9 +97,30 @@ def get(session: Session, campaign_id: int) -> CampaignRow:
     return _row(row)
 
 
+def lock(session: Session, campaign_id: int) -> CampaignRow:
+    """The campaign as it is now; nobody else changes it before this transaction ends. Raises NotFound."""
+    session.scalar(select(Campaign.id).where(Campaign.id == campaign_id).with_for_update())
+    session.expire_all()
+    return get(session, campaign_id)
+
+
 def every(session: Session) -> list[CampaignRow]:
     """All campaigns, newest first."""
     return [_row(row) for row in session.scalars(select(Campaign).order_by(Campaign.id.desc()))]
+
+
+def in_state(session: Session, state: str) -> list[CampaignRow]:
+    """Campaigns in that state, oldest first."""
+    rows = session.scalars(select(Campaign).where(Campaign.state == state).order_by(Campaign.id))
+    return [_row(row) for row in rows]
+
+
+def newest(session: Session, *, limit: int, before: int | None = None) -> list[CampaignRow]:
+    """The newest campaigns; pass the last one's number for the page after it."""
+    query = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Campaign.id < before)
+    return [_row(row) for row in session.scalars(query)]
 
 
 def brief_source(session: Session, campaign_id: int) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from pigeonry.domain import Copy, MessageState, SentMessage
+from pigeonry.domain.variant import PERSON
 from pigeonry.store.models import Assignment, EngagementModel, Event, LlmCall, Message, Variant
 from pigeonry.store.session import Session
 
@@ -30,7 +31,9 @@ class StoredModel:
 def sent(
     session: Session, *, campaign_id: int | None = None, after_id: int = 0, limit: int = 5000
 ) -> list[SentMessage]:
-    """The next accepted messages by id, with the lot that led to each."""
+    """The next accepted messages by id, with the lot that led to each. The prompt of a text that a person
+    has edited is PERSON: no prompt wrote what was read."""
+    edited = Variant.tier == PERSON
     query = (
         select(
             Message.id,
@@ -39,8 +42,8 @@ def sent(
             Assignment.segment_id,
             Variant.language,
             Variant.arm,
-            Variant.prompt,
-            Variant.prompt_version,
+            case((edited, PERSON), else_=Variant.prompt),
+            case((edited, ""), else_=Variant.prompt_version),
             Assignment.propensity,
             Message.wave,
             Message.accepted_at,

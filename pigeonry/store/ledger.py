@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,20 @@ def spent(session: Session, campaign_id: int | None = None) -> Spent:
     ).one()
     currency = (low if low == high else "") if low else other or "EUR"
     return Spent(int(cost), currency, int(calls), int(hits), int(tokens_in), int(tokens_out), float(seconds))  # fmt: skip
+
+
+def cost_of_texts(session: Session, tiers: Collection[str], *, last: int = 500) -> tuple[int, int]:
+    """What these tiers took for the newest texts that they tried to write: (texts, millionths)."""
+    newest = (
+        select(LlmCall.variant_id, func.sum(LlmCall.cost_micros).label("cost"))
+        .where(LlmCall.tier.in_(sorted(tiers)), LlmCall.variant_id.is_not(None))
+        .group_by(LlmCall.variant_id)
+        .order_by(LlmCall.variant_id.desc())
+        .limit(last)
+        .subquery()
+    )
+    texts, cost = session.execute(select(func.count(), func.sum(newest.c.cost))).one()
+    return int(texts), int(cost or 0)
 
 
 def by_tier(session: Session, campaign_id: int | None = None) -> list[TierSum]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pigeonry.store.models import SendCount
@@ -30,6 +30,13 @@ def counted(session: Session, scopes: Collection[str]) -> dict[str, dict[int, in
     for scope, slot, count in rows:
         found[scope][slot] = count
     return found
+
+
+def first_slot(session: Session, scope: str) -> int | None:
+    """The oldest slot that is still counted of a scope. Locks nothing."""
+    return session.scalar(
+        select(func.min(SendCount.slot)).where(SendCount.scope == scope, SendCount.slot != _LOCK)
+    )
 
 
 def add(session: Session, begun: Mapping[tuple[str, int], int]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +12,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from pigeonry.domain import CacheStatus, Copy, Draft, Language
 from pigeonry.domain import Variant as DomainVariant
+from pigeonry.domain.variant import PERSON
 from pigeonry.errors import NotFound
 from pigeonry.store import ledger
 from pigeonry.store.models import CheckResult, Variant
@@ -137,6 +140,35 @@ def refusals(session: Session, campaign_id: int) -> dict[str, int]:
         .order_by(func.count().desc(), CheckResult.check)
     )
     return {str(check): int(count) for check, count in rows}
+
+
+def rewrite(session: Session, variant_id: int, copy: Copy) -> None:
+    """A person's words in place of a writer's. What was predicted for the other text says nothing of it."""
+    session.execute(
+        update(Variant)
+        .where(Variant.id == variant_id)
+        .values(
+            subject=copy.subject,
+            preheader=copy.preheader,
+            hook=copy.hook,
+            body=list(copy.body),
+            cta=copy.cta,
+            tier=PERSON,
+            model="",
+            cache=CacheStatus.NONE.value,
+            predicted_click=None,
+        )
+    )
+
+
+def print_of(variants: Iterable[DomainVariant]) -> str:
+    """A fingerprint of these texts: another one as soon as a word is another."""
+    digest = hashlib.sha256()
+    for variant in sorted(variants, key=lambda one: one.id):
+        copy = variant.copy
+        words = [copy.subject, copy.preheader, copy.hook, *copy.body, copy.cta]
+        digest.update(json.dumps([variant.id, words]).encode())
+    return digest.hexdigest()[:32]
 
 
 def set_predictions(session: Session, predictions: Mapping[int, float]) -> None:
