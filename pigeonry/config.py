@@ -13,9 +13,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from pigeonry.errors import ConfigError
 
@@ -229,12 +236,61 @@ class LearningSettings(_Section):
     )
 
 
+class CrmRuleSettings(_Section):
+    campaign: str = Field(description="name of an approved campaign that the lead joins")
+    segment: int = Field(0, ge=0, description="only for leads of this segment; 0: of any")
+
+
+class CrmSettings(_Section):
+    kind: Literal["hubspot", "salesforce", "pipedrive", "generic"] = Field(
+        description="how it speaks"
+    )
+    account: str = Field(
+        "", description="portal, organisation or company whose news counts; empty: any"
+    )
+    url: str = Field(
+        "", description="address as the CRM calls it; empty: links.base_url and /hooks/crm/NAME"
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="its fields beside the usual ones, and what they are"
+    )
+    consent: str = Field(
+        "", description="BASIS:SOURCE of contacts whose own consent field says yes"
+    )
+    on_delete: Literal["stop", "keep"] = Field(
+        "stop", description="a deleted contact gets no more mail, or stays as it is"
+    )
+    oldest_signature: Literal["v3", "v2", "v1"] = Field(
+        "v3", description="HubSpot: the oldest scheme that is taken"
+    )
+    api_url: str = Field("https://api.hubapi.com", description="HubSpot: where contacts are asked")
+    timeout_seconds: float = Field(10.0, gt=0, description="HubSpot: for each wait on the network")
+    id_path: str = Field("lead.id", description="generic: where the contact's id stands")
+    time_path: str = Field("occurred_at", description="generic: where the moment stands")
+    event_path: str = Field("event_id", description="generic: where the news' own id stands")
+    action_path: str = Field("action", description="generic: where upsert, delete ... stands")
+    merged_path: str = Field("merged", description="generic: where the ids that merged stand")
+    rules: tuple[CrmRuleSettings, ...] = Field((), description="what a new or changed lead starts")
+
+    @model_validator(mode="after")
+    def _claims_are_asked_for(self) -> Self:
+        says = {"consent", "member_status"} & set(self.fields.values())
+        if self.consent and not says and self.kind == "salesforce":
+            raise ValueError("`consent` needs a field of the CRM that is mapped to consent")
+        return self
+
+
 class PrefectSettings(_Section):
     host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the Prefect server")
     port: int = Field(4200, ge=1, le=65535, description="its port")
 
 
-_TABLES: Mapping[str, type[_Section]] = {"tiers": TierSettings, "limits": LimitSettings}
+_TABLES: Mapping[str, type[_Section]] = {
+    "tiers": TierSettings,
+    "limits": LimitSettings,
+    "crm": CrmSettings,
+    "rules": CrmRuleSettings,
+}
 
 
 class Settings(_Section):
@@ -256,6 +312,9 @@ class Settings(_Section):
     opt_in: OptInSettings = OptInSettings()
     learning: LearningSettings = LearningSettings()
     prefect: PrefectSettings = PrefectSettings()
+    crm: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")], CrmSettings] = (
+        Field(default_factory=dict, description="one table for each CRM, by a name of yours")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +420,8 @@ def _problem(item: Any) -> str:
         known: Any = Settings
         for part in path[:-1]:
             field = getattr(known, "model_fields", {}).get(part)
-            if part.isdigit():
+            named = known is CrmSettings and field is None  # [crm.NAME]
+            if part.isdigit() or named:
                 continue
             known = _TABLES.get(part) or getattr(field, "annotation", None)
         return f"unknown key {where!r}{nearest(path[-1], list(getattr(known, 'model_fields', {})))}"

@@ -69,6 +69,10 @@ def settings_example() -> str:
         "# Secrets never stand here: `pigeonry doctor` names the variables that hold them.",
     ]
     for section, field in Settings.model_fields.items():
+        table = _item_model(field)
+        if table is not None:
+            lines += ["", f"# {field.description}:", *_named_table(f"{section}.NAME", table)]
+            continue
         lines += ["", f"[{section}]"]
         tables = []
         for key, setting in _model(field).model_fields.items():
@@ -87,6 +91,19 @@ def settings_example() -> str:
                 ]
         lines += tables
     return "\n".join(lines) + "\n"
+
+
+def _named_table(name: str, table: type[BaseModel]) -> list[str]:
+    """A table that stands as often as somebody likes, each time under another name."""
+    lines, tables = [f"# [{name}]"], []
+    for key, setting in table.model_fields.items():
+        many = _item_model(setting)
+        if many is None:
+            lines.append(f"# {_sample(key, setting):<32} # {_meaning(setting)}")
+        else:
+            tables += ["#", f"# {setting.description}; one such table each:"]
+            tables += _named_table(f"[{name}.{key}]", many)
+    return [*lines, *tables]
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -113,7 +130,8 @@ def _line(key: str, value: Any) -> str:
 
 
 def _sample(key: str, field: FieldInfo) -> str:
-    return f"{key} = ..." if field.is_required() else _line(key, field.default)
+    default = field.get_default(call_default_factory=True)
+    return f"{key} = ..." if field.is_required() else _line(key, default)
 
 
 def _toml(value: Any) -> str:
@@ -123,6 +141,8 @@ def _toml(value: Any) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{}"
     return str(value)
 
 

@@ -73,21 +73,27 @@ class _Plan:
 
 def merge_groups(db: Database, groups: Sequence[Group], origin: Origin) -> Merged:
     """Merge leads of distinct addresses, in one transaction; a dry run only looks."""
-    merged = Merged()
     if origin.dry_run:
+        merged = Merged()
         with db.read() as session:
             _plan(session, groups, origin, merged)
         return merged
     with db.write() as session:
-        leads.lock_for_merge(session)
-        plan = _plan(session, groups, origin, merged)
-        ids = leads.add(session, plan.new, origin.at, import_run=origin.run)
-        leads.change(session, plan.changed, origin.at)
-        plan.consents += [_consent(ids[at], record, origin) for at, record in plan.new_consents]
-        consents.record_many(session, plan.consents)
-        consents.suppress_many(session, plan.suppressions)
-        if origin.run is not None:
-            imports.note_changes(session, origin.run, plan.noted)
+        return merge_within(session, groups, origin)
+
+
+def merge_within(session: Session, groups: Sequence[Group], origin: Origin) -> Merged:
+    """The same inside the caller's transaction."""
+    merged = Merged()
+    leads.lock_for_merge(session)
+    plan = _plan(session, groups, origin, merged)
+    ids = leads.add(session, plan.new, origin.at, import_run=origin.run)
+    leads.change(session, plan.changed, origin.at)
+    plan.consents += [_consent(ids[at], record, origin) for at, record in plan.new_consents]
+    consents.record_many(session, plan.consents)
+    consents.suppress_many(session, plan.suppressions)
+    if origin.run is not None:
+        imports.note_changes(session, origin.run, plan.noted)
     return merged
 
 
