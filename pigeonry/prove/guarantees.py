@@ -12,7 +12,16 @@ from pathlib import Path
 from pigeonry import __version__
 from pigeonry.prove.guarantee import Guarantee, Outcome, Setting
 from pigeonry.prove.limits import Limits
-from pigeonry.prove.trials import freezing, killing, restoring, stopping, suppressing, trouble
+from pigeonry.prove.trials import (
+    freezing,
+    killing,
+    one_click,
+    redirecting,
+    restoring,
+    stopping,
+    suppressing,
+    trouble,
+)
 
 GUARANTEES = (
     Guarantee(
@@ -82,6 +91,24 @@ GUARANTEES = (
         "A snapshot of the whole machine, restored beside the running one. What was sent in the last 5 s before "
         "a backup that was made during a send.",
         restoring.restored_or_cloned,
+    ),
+    Guarantee(
+        "G17 One click works and cannot be abused",
+        "A POST as in RFC 8058 takes effect within 1 s, without cookie or redirect, also a second time, 61 days "
+        "after the mail and after a new signing key; no other token is accepted, and nothing but that POST "
+        "changes anything in the database.",
+        "The keys in secrets/links-*.key stay where they are and secret.",
+        "A key that is deleted instead of followed by the next one: links of its mails are dead. Whoever has the "
+        "mail can press its button, also somebody it was forwarded to.",
+        one_click.one_click,
+    ),
+    Guarantee(
+        "G18 Links are no open redirects",
+        "A tracked link leads to the target that its campaign's brief names or nowhere: mutated, cut, spliced, "
+        "signed for another campaign, or with a stranger's host around it or in the request's headers.",
+        "The brief's own target is one that the sender wants to lead to.",
+        "A target that redirects further by itself.",
+        redirecting.no_open_redirects,
     ),
 )
 

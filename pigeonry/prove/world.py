@@ -18,11 +18,12 @@ from pigeonry.store import campaigns, leads, messages
 from pigeonry.store.models import Consent, Lead, PromptVersion, Segment, Variant
 from pigeonry.store.session import Database
 
-BRIEF = """
+LINK = "https://scoala.example/curs"
+BRIEF = f"""
 name = "Proof"
 purpose = "offer"
 languages = ["ro"]
-link = "https://scoala.example/curs"
+link = "{LINK}"
 [sender]
 name = "Ana"
 email = "salut@scoala.example"
@@ -82,11 +83,14 @@ def database_url(kind: str, folder: Path) -> Iterator[str]:
         running.cleanup()
 
 
-def make_home(folder: Path, *, channel: str, url: str, port: int, limits: Limits) -> Home:
-    """A home whose settings are written down, so that every process of it reads the same."""
+def make_home(
+    folder: Path, *, channel: str, url: str, port: int, limits: Limits, more: str = ""
+) -> Home:
+    """A home whose settings are written down, so that every process of it reads the same. `more`: further
+    sections of its TOML."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pigeonry.toml").write_text(
-        limits.toml(channel=channel, url=url, port=port), encoding="utf-8"
+        limits.toml(channel=channel, url=url, port=port) + more, encoding="utf-8"
     )
     secrets = folder / "secrets"
     secrets.mkdir(mode=0o700, exist_ok=True)
@@ -105,19 +109,22 @@ def make_world(home: Home, *, people: int) -> World:
     return world
 
 
-def make_campaign(database: Database, *, channel: str, at: datetime) -> tuple[int, int]:
+def make_campaign(
+    database: Database, *, channel: str, at: datetime, occurrence: str = "", link: str = LINK
+) -> tuple[int, int]:
     """A campaign whose text is written and approved: its id and its variant's."""
     with database.write() as session:
         campaign_id = campaigns.create(
-            session, name="Proof", brief_source=BRIEF, occurrence="", stage="send_test", seed=1,
-            channel=channel, at=at,
+            session, name="Proof", brief_source=BRIEF.replace(LINK, link), occurrence=occurrence,
+            stage="send_test", seed=1, channel=channel, at=at,
         )  # fmt: skip
         segment = Segment(
             name="Everyone", description="", terms=[], size=0, embedder="", model_version="",
             centroid=b"", created_at=at,
         )  # fmt: skip
         prompt = PromptVersion(version="0" * 16, name="subject", source="", created_at=at)
-        session.add_all([segment, prompt])
+        session.add(segment)
+        session.merge(prompt)
         session.flush()
         variant = Variant(
             campaign_id=campaign_id, segment_id=segment.id, language="ro", arm="A",

@@ -64,7 +64,10 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
         inbox.close()
 
     # No generated docs: they load scripts from elsewhere, and these doors are not for trying out.
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirect for a missing slash either: it would lead to whatever host the request names.
+    app = FastAPI(
+        lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     for module in _ROUTERS:
         app.include_router(module.router)
     for room in _CONSOLE:

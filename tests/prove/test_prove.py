@@ -7,7 +7,7 @@ import pytest
 from pigeonry.prove.cell import run_cell
 from pigeonry.prove.guarantee import Outcome, Setting
 from pigeonry.prove.limits import Limits
-from pigeonry.prove.trials import killing, restoring, suppressing
+from pigeonry.prove.trials import killing, one_click, redirecting, restoring, suppressing
 
 MESSAGES, KILLS = 1000, 20
 SHORT = Limits(timeout=0.8, after_dot=1.5, lease=8.0, quarantine=6.0, event_delay=2.0)
@@ -44,6 +44,16 @@ def test_restored_copied_or_out_of_time_nothing_is_sent_before_somebody_confirms
 def test_no_hand_over_begins_after_a_stop_was_committed() -> None:
     setting = Setting(messages=600, channels=("smtp",), databases=("postgres",))
     all_held(suppressing.suppression_wins(setting))
+
+
+@pytest.mark.slow
+def test_one_click_works_and_cannot_be_abused() -> None:
+    all_held(one_click.one_click(Setting(messages=50)))
+
+
+@pytest.mark.slow
+def test_a_tracked_link_leads_where_its_campaign_says_or_nowhere() -> None:
+    all_held(redirecting.no_open_redirects(Setting(messages=100)))
 
 
 def all_held(outcomes: list[Outcome]) -> None:

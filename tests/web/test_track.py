@@ -111,6 +111,16 @@ def test_of_2000_mutated_links_none_leads_elsewhere(web: Site) -> None:
     assert others == 0
 
 
+@pytest.mark.parametrize("path", ["/t", "/o", "/c", "/health/", "/style.css/"])
+def test_a_slash_too_few_or_too_many_leads_to_no_host_that_the_visitor_names(
+    web: Site, path: str
+) -> None:
+    answer = web.client.get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+    assert "evil.example" not in answer.text
+
+
 def test_a_link_keeps_its_number(web: Site) -> None:
     with web.database.write() as session:
         again = mail_links.ensure(session, web.world.campaign_id, LINK)
