@@ -20,6 +20,7 @@ from pigeonry.domain.variant import Variant
 from pigeonry.errors import BadInput, Refused, WrongUse
 from pigeonry.service.briefs import load
 from pigeonry.service.stages import STAGES, WORK, Run
+from pigeonry.service.studio_refusals import StudioRefused
 from pigeonry.store import campaigns as store
 from pigeonry.store.session import Database
 
@@ -250,7 +251,8 @@ def approve(db: Database, campaign_id: int, *, by: str, now: datetime, seen: str
             )
         if row.approved_at is None:
             if seen and seen != variants.print_of(variants.of_campaign(session, campaign_id)):
-                raise Refused(
+                raise StudioRefused(
+                    "texts_changed",
                     "a text has changed since you looked; nothing is approved",
                     where=f"campaign {campaign_id}",
                     fix="read the texts again, then approve",

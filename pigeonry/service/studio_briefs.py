@@ -11,8 +11,9 @@ from generation import brief_form
 from generation.brief import MAX_BYTES, BriefError, parse_brief
 from generation.toml_reader import Problem
 from pigeonry.config import Home
-from pigeonry.errors import BadInput, Refused
+from pigeonry.errors import BadInput
 from pigeonry.service import campaigns
+from pigeonry.service.studio_refusals import StudioRefused
 from pigeonry.store import campaigns as campaign_store
 from pigeonry.store import drafts
 from pigeonry.store.drafts import DraftRow
@@ -64,9 +65,7 @@ def save(
     """
     source = brief_form.to_toml(form)
     if len(source.encode()) > MAX_BYTES:
-        raise BadInput(
-            f"longer than {MAX_BYTES // 1024} kB", where="brief", fix="shorten it"
-        )
+        raise BadInput(f"longer than {MAX_BYTES // 1024} kB", where="brief", fix="shorten it")
     name = " ".join(form.get("name", "").split())
     with db.write() as session:
         if draft_id is None:
@@ -161,10 +160,12 @@ def make_campaign(db: Database, home: Home, draft_id: int, *, now: datetime) -> 
     if made is not None and made.state not in _CLOSED:
         if before == row.source:
             return made.id
-        raise Refused(
+        raise StudioRefused(
+            "older_text",
             f"campaign {made.id} was made from an older text of this brief",
             where=f"brief {draft_id}",
             fix="cancel that campaign first, or copy this brief under another name",
+            campaign=str(made.id),
         )
     occurrence = _free(db, brief.name, row.source)
     number = campaigns.create_campaign(
@@ -189,10 +190,12 @@ def _free(db: Database, name: str, source: str) -> str:
                 break
             if state != "cancelled":
                 over = state == "done"
-                raise Refused(
+                raise StudioRefused(
+                    "name_done" if over else "name_taken",
                     f"campaign {found} of that name {'is done' if over else 'is under way'}",
                     where=name,
                     fix="give this brief another name: two campaigns of one name are one campaign",
+                    campaign=str(found),
                 )
             place += 1
     return _occurrence(place)

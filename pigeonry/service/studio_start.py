@@ -18,10 +18,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pigeonry.config import Home
-from pigeonry.errors import OutsideFailure, Refused, WrongUse
+from pigeonry.errors import OutsideFailure
 from pigeonry.service import jobs
 from pigeonry.service.briefs import load
 from pigeonry.service.stages import STAGES
+from pigeonry.service.studio_refusals import StudioRefused
 from pigeonry.store import acts, leads
 from pigeonry.store import campaigns as campaign_store
 from pigeonry.store.acts import Action
@@ -56,14 +57,20 @@ def confirm(home: Home, typed: str, *, shown: int, now_there: int) -> None:
     if max(shown, now_there) <= home.settings.sending.confirm_above:
         return
     if now_there > shown + max(10, shown // 50):
-        raise Refused(
+        raise StudioRefused(
+            "people_changed",
             f"meanwhile it is {now_there} people, not {shown}",
             where="people",
             fix="look at the number again and type it",
+            n=now_there,
         )
     if "".join(typed.split()).replace(".", "").replace(",", "") != str(shown):
-        raise Refused(
-            f"the number of people was not typed: {shown}", where="people", fix=f"type {shown}"
+        raise StudioRefused(
+            "people_typed",
+            f"the number of people was not typed: {shown}",
+            where="people",
+            fix=f"type {shown}",
+            people=str(shown),
         )
 
 
@@ -90,13 +97,16 @@ def send(
     with db.read() as session:
         row = campaign_store.get(session, campaign_id)
     if row.approved_at is None:
-        raise Refused(
+        raise StudioRefused(
+            "not_approved",
             "nobody has approved its texts",
             where=f"campaign {campaign_id}",
             fix="approve them first",
         )
     if at is not None and at <= now:
-        raise WrongUse(f"{at:%Y-%m-%d %H:%M} UTC is over", where="at", fix="name a later time")
+        raise StudioRefused(
+            "time_over", f"{at:%Y-%m-%d %H:%M} UTC is over", where="at", fix="name a later time"
+        )
     return _start(db, home, campaign_id, by=by, now=now, send=True, at=at, env=env)
 
 
@@ -141,7 +151,8 @@ def _start(
     with db.read() as session:
         row = campaign_store.get(session, campaign_id)
     if row.state in ("done", "cancelled", "paused"):
-        raise Refused(
+        raise StudioRefused(
+            f"is_{row.state}",
             f"it is {row.state}",
             where=f"campaign {campaign_id}",
             fix="resume it first" if row.state == "paused" else "copy its brief and start anew",
@@ -152,7 +163,8 @@ def _start(
         run = _flow_run(home, env, deployment, campaign_id, send=send, at=at, key=key)
         started = Started("prefect", run, at)
     elif at is not None:
-        raise Refused(
+        raise StudioRefused(
+            "no_prefect",
             "no Prefect server and worker stand ready to start it at that time",
             where=f"campaign {campaign_id}",
             fix="run `pigeonry serve`, or start it now",
@@ -174,7 +186,8 @@ def _job(db: Database, home: Home, campaign_id: int, *, send: bool, by: str, now
         payload["until"] = WRITTEN
     job = jobs.ask(db, home, KIND, payload, subject=_subject(campaign_id), by=by, now=now)
     if send and not job.payload.get("send"):
-        raise Refused(
+        raise StudioRefused(
+            "still_writing",
             "its texts are still being written",
             where=f"campaign {campaign_id}",
             fix="wait until that has ended, then start sending",

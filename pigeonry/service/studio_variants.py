@@ -16,9 +16,10 @@ from pigeonry.delivery.render import Recipient, compile_mail
 from pigeonry.domain import Brief, Copy, Language, Variant, Violation
 from pigeonry.domain.segment import Segment
 from pigeonry.domain.variant import PERSON
-from pigeonry.errors import PigeonryError, Refused, WrongUse
+from pigeonry.errors import PigeonryError, WrongUse
 from pigeonry.service.briefs import load
 from pigeonry.service.stages import STAGES
+from pigeonry.service.studio_refusals import StudioRefused
 from pigeonry.store import acts, ledger, segments, variants
 from pigeonry.store import campaigns as campaign_store
 from pigeonry.store.acts import Act, Action
@@ -182,7 +183,8 @@ def edit(
         variant = variants.get(session, variant_id)
         _refuse_closed(row)
         if stamp != variants.print_of([variant]):
-            raise Refused(
+            raise StudioRefused(
+                "changed_meanwhile",
                 "somebody has changed this text since you opened it",
                 where=f"variant {variant_id}",
                 fix="open it again and put your words in",
@@ -249,18 +251,21 @@ def _open(row: CampaignRow) -> bool:
 def _refuse_closed(row: CampaignRow, *, approved_too: bool = True) -> None:
     where, fix = f"campaign {row.id}", f"`pigeonry campaign show {row.id}` says where it stands"
     if row.state in ("cancelled", "done"):
-        raise Refused(f"it is {row.state}", where=where, fix=fix)
+        raise StudioRefused(f"is_{row.state}", f"it is {row.state}", where=where, fix=fix)
     if row.stage not in STAGES[: STAGES.index("approve") + 1]:
-        raise Refused(
+        raise StudioRefused(
+            "too_late",
             "its mails are planned or on their way already",
             where=where,
             fix="pause or cancel the campaign; what has left has left",
         )
     if approved_too and row.approved_at is not None:
-        raise Refused(
+        raise StudioRefused(
+            "approved",
             f"{row.approved_by} has approved these texts",
             where=where,
             fix="send them back first, then edit",
+            by=row.approved_by,
         )
 
 
