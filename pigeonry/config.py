@@ -183,6 +183,7 @@ class WebSettings(_Section):
     host: str = Field("127.0.0.1", description="where `pigeonry serve` binds the web app")
     port: int = Field(8080, ge=1, le=65535, description="its port")
     max_body_mb: float = Field(5.0, gt=0, description="largest body of a webhook")
+    max_upload_mb: float = Field(500.0, gt=0, description="largest list that may be uploaded")
     trust_proxy: bool = Field(False, description="the client's address is in X-Forwarded-For")
     console_url: str = Field(
         "",
@@ -209,9 +210,12 @@ class PrivacySettings(_Section):
         30, ge=7, description="bodies of webhooks as they came; retries last days"
     )
     mails_days: int = Field(90, ge=1, description="mail files of the outbox")
+    uploads_days: int = Field(
+        7, ge=1, description="uploaded lists that nobody imported; imported ones go at once"
+    )
     prompts_days: int = Field(30, ge=1, description="requests to models and their answers")
     topics: list[Annotated[str, Field(min_length=1, max_length=80)]] = Field(
-        default_factory=list,
+        [],
         max_length=50,
         description="what people may decline on their preference page; a brief names its `topic`",
     )
