@@ -31,6 +31,8 @@ COMMANDS = {
     "templates": ("texts", "templates", "Check the copy library."),
     "models": ("models", "models", "Fetch and list the packaged models."),
     "jobs": ("jobs", "jobs", "See, run and cancel what takes longer than a request."),
+    "operators": ("operators", "operators", "Add, list and disable the people who may sign in."),
+    "audit": ("audit", "audit", "See who did what, and check that the record is whole."),
     "serve": ("serve", "serve", "Run the web app, the Prefect server and a worker in one command."),
     "hold": ("hold", "hold", "See why nothing is sent, and let mail leave again."),
     "prove": ("prove", "prove", "Kill senders on purpose, and count what arrived."),

@@ -14,6 +14,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 180  # the first start of a home migrates Prefect's database
 STOP_SECONDS = 8  # a Prefect worker outlives the first SIGTERM until its runs have ended
+LOOK_SECONDS = 10  # how often the Prefect server is asked how it is
 BUSY_SECONDS = 60  # how long its answer 503 may mean "later"
 POOL = "pigeonry"  # as in prefect.yaml
 
@@ -38,14 +41,17 @@ POOL = "pigeonry"  # as in prefect.yaml
     type=click.Choice(["server", "worker", "web"]),
     help="Just this part, e.g. more workers beside one server, or the web app alone.",
 )
+@click.option("--host", default="", help="Where the web app listens, instead of web.host.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Its port, instead of web.port.")
 @command_body
-def serve(output: Output, only: str | None) -> int:
-    """Run the Prefect server, a worker and the web app in one command, until Ctrl-C or SIGTERM.
+def serve(output: Output, only: str | None, host: str, port: int | None) -> int:
+    """Run the web app, the Prefect server and a worker in one command, until Ctrl-C or SIGTERM.
 
-    The web app answers links in mails, webhooks and sign-ups, and needs none of the others. Deploys what prefect.yaml names. Every file of Prefect's stays in the home folder. Prefect's pages call
+    The web app is there first: pages for operators, links in mails, webhooks and sign-ups; it needs none of the others. While nobody has signed in yet, it prints a link for the first operator, good once and for 15 minutes. GET /healthz says 200 as soon as all parts are up. Deploys what prefect.yaml names. Every file of Prefect's stays in the home folder. Prefect's pages call
     a host of Amplitude from the browser even with analytics off; they work without it.
     """
     home, db = output.open()  # a home that cannot be used is said before anything starts
+    home = _listening(home, host, port)
     if only == "web":
         return _web(output, home, db)
     db.dispose()
@@ -53,14 +59,26 @@ def serve(output: Output, only: str | None) -> int:
     env = _environment(home, root)
     api = env["PREFECT_API_URL"]
     parts: dict[str, subprocess.Popen[bytes]] = {}
+    up = _Up(home) if only is None else None
     stop = _Stop()
     url = ""
     try:
+        if up is not None:
+            web = home.settings.web
+            parts["web"] = _start_module(
+                ["pigeonry", "--home", str(home.path), "--json", "serve", "--only", "web"],
+                {**env, "PIGEONRY_PARTS_FILE": str(up.file)},
+                root,
+            )
+            url = f"http://{_bracketed(web.host)}:{web.port}"
+            _wait_healthy("web app", url, parts, stop, output)
         if only != "worker":
             host, port = home.settings.prefect.host, str(home.settings.prefect.port)
             _refuse_taken(api)
             parts["server"] = _start(["server", "start", "--host", host, "--port", port], env, root)
         _wait_healthy("Prefect server", api, parts, stop, output)
+        if up is not None:
+            up.say(server=True)
         if only != "worker" and not stop.asked:
             output.say(f"Prefect   {api.removesuffix('/api')}")
             _deploy(env, root)
@@ -70,44 +88,86 @@ def serve(output: Output, only: str | None) -> int:
                 ["worker", "start", "--pool", POOL, "--type", "process", "--name", name], env, root
             )
             output.say(f"worker    {name}, pool {POOL}")
-        if only is None and not stop.asked:
-            web = home.settings.web
-            parts["web"] = _start_module(
-                ["pigeonry", "--home", str(home.path), "--json", "serve", "--only", "web"],
-                env,
-                root,
-            )
-            url = f"http://{web.host}:{web.port}"
-            _wait_healthy("web app", url, parts, stop, output)
-            output.say(f"web       {url}")
+            if up is not None:
+                up.say(server=True, worker=True)
         output.say(f"home      {home.path}")
         output.say("Ctrl-C stops it")
         output.result({"prefect": api, "web": url, "home": home.path, "parts": list(parts)})
         sys.stdout.flush()
-        _watch(parts, stop)
+        _watch(parts, stop, api, up)
     finally:
         _stop_all(parts)
+        if up is not None:
+            up.forget()
     output.say("stopped")
     return 0
 
 
 def _web(output: Output, home: Home, db: Database) -> int:
     """The web app in this process."""
+    from pigeonry.service import operators
+    from pigeonry.web.auth.hosts import console_url
     from pigeonry.web.server import run, take
 
     web = home.settings.web
     _Stop()  # the server listens to these signals itself and hands them on when it has ended
     with take(web.host, web.port) as socket:
         host, port = socket.getsockname()[:2]
-        output.say(f"web       http://{host}:{port}")
-        output.say(f"home      {home.path}")
-        output.say("Ctrl-C stops it")
-        output.result({"web": f"http://{host}:{port}", "home": home.path, "parts": ["web"]})
+        url, console = f"http://{_bracketed(host)}:{port}", console_url(home, host, port)
+        output.say(f"web       {url}")
+        output.say(f"console   {console or 'closed: set web.console_url (https) to open it'}")
+        if console and operators.nobody_yet(db):
+            token = operators.first_link(db, home, now=datetime.now(UTC))
+            output.say(
+                f"          first operator, once, within 15 minutes: {console}/setup/{token}"
+            )
+        if "PIGEONRY_PARTS_FILE" not in os.environ:
+            output.say(f"home      {home.path}")
+            output.say("Ctrl-C stops it")
+        output.result({"web": url, "console": console, "home": home.path, "parts": ["web"]})
         sys.stdout.flush()
         run(home, db, socket)
     db.dispose()
     output.say("stopped")
     return 0
+
+
+def _listening(home: Home, host: str, port: int | None) -> Home:
+    """The home with another place to listen at, for this run; parts that are started inherit it."""
+    chosen: dict[str, str | int] = {}
+    if host:
+        chosen["host"] = host
+        os.environ["PIGEONRY_WEB__HOST"] = host
+    if port:
+        chosen["port"] = port
+        os.environ["PIGEONRY_WEB__PORT"] = str(port)
+    web = home.settings.web.model_copy(update=chosen)
+    return replace(home, settings=home.settings.model_copy(update={"web": web}))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class _Up:
+    """Tells the web app, whose /healthz is asked, which of the parts beside it are up."""
+
+    def __init__(self, home: Home) -> None:
+        self.file = home.path / "prefect" / f"parts-{os.getpid()}.json"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._said = ""
+        self.say(server=False, worker=False)
+
+    def say(self, *, server: bool = False, worker: bool = False) -> None:
+        text = json.dumps({"prefect": server, "worker": worker})
+        if text != self._said:
+            whole = self.file.with_suffix(".new")
+            whole.write_text(text, encoding="utf-8")
+            whole.replace(self.file)
+            self._said = text
+
+    def forget(self) -> None:
+        self.file.unlink(missing_ok=True)
 
 
 class _Stop:
@@ -269,9 +329,15 @@ def _refuse_dead(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
             )
 
 
-def _watch(parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop) -> None:
+def _watch(
+    parts: Mapping[str, subprocess.Popen[bytes]], stop: _Stop, api: str, up: _Up | None
+) -> None:
+    looked = time.monotonic()
     while not stop.asked:
         _refuse_dead(parts)
+        if up is not None and time.monotonic() - looked > LOOK_SECONDS:
+            up.say(server=_healthy(api), worker=True)
+            looked = time.monotonic()
         time.sleep(0.5)
 
 

@@ -153,7 +153,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         log.seek(0)
         assert line, log.read()[-5000:]
         said = json.loads(line)
-        assert said["parts"] == ["server", "worker", "web"]
+        assert said["parts"] == ["web", "server", "worker"]
         assert httpx.get(f"{said['web']}/health", timeout=30, trust_env=False).status_code == 200
         with httpx.Client(base_url=said["prefect"], timeout=30, trust_env=False) as api:
             yield Served(home, api, env)
