@@ -73,9 +73,10 @@ def serve(output: Output, only: str | None, host: str, port: int | None) -> int:
             url = f"http://{_bracketed(web.host)}:{web.port}"
             _wait_healthy("web app", url, parts, stop, output)
         if only != "worker":
-            host, port = home.settings.prefect.host, str(home.settings.prefect.port)
+            prefect = home.settings.prefect
             _refuse_taken(api)
-            parts["server"] = _start(["server", "start", "--host", host, "--port", port], env, root)
+            where = ["--host", prefect.host, "--port", str(prefect.port)]
+            parts["server"] = _start(["server", "start", *where], env, root)
         _wait_healthy("Prefect server", api, parts, stop, output)
         if up is not None:
             up.say(server=True)
