@@ -21,6 +21,7 @@ from pigeonry.prove.trials import (
     stopping,
     suppressing,
     trouble,
+    webhooks,
 )
 
 GUARANTEES = (
@@ -91,6 +92,16 @@ GUARANTEES = (
         "A snapshot of the whole machine, restored beside the running one. What was sent in the last 5 s before "
         "a backup that was made during a send.",
         restoring.restored_or_cloned,
+    ),
+    Guarantee(
+        "G8 No acknowledged event is lost",
+        "A webhook is answered with 2xx only when its body is on the disk. The web process is killed by SIGKILL at "
+        "random while events come shuffled, two and a half times each, 1 % of them corrupt, 1 % of the posts "
+        "unsigned or forged: in the end the database says what the distinct events say, each once.",
+        "The provider repeats a post until it is acknowledged. The database keeps what it committed.",
+        "An outage that is longer than the provider repeats (SendGrid: 24 hours; `pigeonry events pull` then fetches "
+        "what stops people). A proxy in front that answers for us.",
+        webhooks.no_event_is_lost,
     ),
     Guarantee(
         "G17 One click works and cannot be abused",

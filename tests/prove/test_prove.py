@@ -7,7 +7,14 @@ import pytest
 from pigeonry.prove.cell import run_cell
 from pigeonry.prove.guarantee import Outcome, Setting
 from pigeonry.prove.limits import Limits
-from pigeonry.prove.trials import killing, one_click, redirecting, restoring, suppressing
+from pigeonry.prove.trials import (
+    killing,
+    one_click,
+    redirecting,
+    restoring,
+    suppressing,
+    webhooks,
+)
 
 MESSAGES, KILLS = 1000, 20
 SHORT = Limits(timeout=0.8, after_dot=1.5, lease=8.0, quarantine=6.0, event_delay=2.0)
@@ -54,6 +61,11 @@ def test_one_click_works_and_cannot_be_abused() -> None:
 @pytest.mark.slow
 def test_a_tracked_link_leads_where_its_campaign_says_or_nowhere() -> None:
     all_held(redirecting.no_open_redirects(Setting(messages=100)))
+
+
+@pytest.mark.slow
+def test_no_acknowledged_event_is_lost_when_the_web_process_is_killed() -> None:
+    all_held(webhooks.no_event_is_lost(Setting(messages=250, kills=3, databases=("sqlite",))))
 
 
 def all_held(outcomes: list[Outcome]) -> None:

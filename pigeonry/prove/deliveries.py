@@ -1,26 +1,17 @@
-"""The events of `benchmarks.events`, the mails that they are about, and what has to come of them.
+"""Events as a provider delivers them, shuffled and several times, and what has to come of them.
 
-The oracle shares nothing with the code under test: it ranks the provider's own words by a table of its own
-and reads the database with the standard library.
+The oracle shares nothing with the code under test: it ranks the provider's own words by a table of its own.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import sqlite3
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pigeonry.config import Home
-from pigeonry.domain.address import address_hash
-from pigeonry.prove.world import make_campaign
-from pigeonry.store.bulk import add_rows
-from pigeonry.store.models import Lead, Message
-from pigeonry.store.session import Database
-
+Post = tuple[int, bytes, str]  # events in it, body, "" or how it is forged
 SENT = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
@@ -156,69 +147,22 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def fill(database: Database, home: Home, made: Corpus) -> None:
-    """Leads and accepted mails for every send key."""
-    key = home.secret("suppression.key")
-    hashes = [address_hash(address(number), key) for number in range(len(made.keys))]
-    campaign, variant = make_campaign(database, channel="sendgrid", at=SENT)
-    with database.write() as session:
-        lead = {
-            "first_name": "", "last_name": "", "company": "", "phone": "", "language": "ro",
-            "country": "RO", "city": "", "timezone": "", "external_id": "", "attributes": {},
-            "created_at": SENT, "updated_at": SENT,
-        }  # fmt: skip
-        add_rows(
-            session,
-            Lead,
-            ["id", "email", "address_hash", *lead],
-            (
-                (number + 1, address(number), digest, *lead.values())
-                for number, digest in enumerate(hashes)
-            ),
-        )
-        message = {
-            "campaign_id": campaign, "variant_id": variant, "step": 1, "occurrence": "",
-            "wave": 1, "channel": "sendgrid", "state": "accepted", "reason": "", "attempts": 1,
-            "owner": "", "epoch": 1, "provider_id": "", "status": "", "handover_at": SENT,
-            "accepted_at": SENT, "planned_at": SENT,
-        }  # fmt: skip
-        add_rows(
-            session,
-            Message,
-            ["lead_id", "send_key", "address_hash", *message],
-            (
-                (number + 1, made.keys[number], digest, *message.values())
-                for number, digest in enumerate(hashes)
-            ),
-        )
-
-
-def compare(database: Database, made: Corpus) -> dict[str, Any]:
-    """How the database differs from what has to be there. `lost` and `wrong` have to be 0."""
-    path = database.url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as connection:
-        stored = dict(connection.execute("SELECT event_id, kind FROM event"))
-        copies = connection.execute("SELECT count(*) FROM event").fetchone()[0]
-        status = dict(connection.execute("SELECT send_key, status FROM message"))
-        people = connection.execute("SELECT lead_id, address_hash FROM message")
-        numbers = {digest: lead - 1 for lead, digest in people}
-        stops = connection.execute("SELECT address_hash, reason FROM suppression")
-        stopped = {numbers.get(digest, digest): reason for digest, reason in stops}
-        whole = connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    wrong = Counter(
-        kinds=sum(stored.get(event_id, kind) != kind for event_id, kind in made.kinds.items()),
-        foreign=len(stored.keys() - made.kinds.keys()),
-        twice=copies - len(stored),
-        status=sum(status.get(key) != kind for key, kind in made.status.items()),
-        stopped=sum(
-            stopped.get(number) != made.stopped.get(number)
-            for number in stopped.keys() | made.stopped.keys()
-        ),
-        broken_database=int(not whole),
-    )
-    return {
-        "stored": len(stored),
-        "lost": len(made.kinds.keys() - stored.keys()),
-        "wrong": sum(wrong.values()),
-        "wrong_by": {name: number for name, number in wrong.items() if number},
-    }
+def posts_of(events: Corpus, deliveries: int, lot: random.Random) -> list[Post]:
+    """All copies of all events in shuffled batches, with corrupt elements and forged posts among them."""
+    copies = list(range(len(events.bodies)))
+    copies += lot.choices(range(len(events.bodies)), k=deliveries - len(copies))
+    lot.shuffle(copies)
+    posts: list[Post] = []
+    start = 0
+    while start < len(copies):
+        part = copies[start : start + lot.randint(20, 400)]
+        start += len(part)
+        elements = [events.bodies[index] for index in part]
+        for _ in range(sum(lot.random() < 0.01 for _ in part)):
+            elements.insert(lot.randrange(len(elements) + 1), lot.choice(events.corrupt))
+        posts.append((len(part), b"[" + b",".join(elements) + b"]", ""))
+    for number in range(max(3, len(posts) // 100)):
+        forged = lot.choice(("unsigned", "other key", "changed"))
+        posts.append((0, b"[" + events.evil(number) + b"]", forged))
+    lot.shuffle(posts)
+    return posts

@@ -1,4 +1,4 @@
-"""What the benchmark of events posts, and that its oracle notices what is wrong."""
+"""What is delivered to the web process, and that the oracle notices what is wrong."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 
 from sqlalchemy import delete, update
 
-from benchmarks.events import posts_of
-from benchmarks.events_world import compare, corpus, fill
 from pigeonry.config import Home
 from pigeonry.domain.clock import utc_now
+from pigeonry.prove.delivered import compare, fill
+from pigeonry.prove.deliveries import corpus, posts_of
 from pigeonry.service.events import ingest_events
 from pigeonry.store.models import Event, Message
 from pigeonry.store.session import Database
@@ -31,20 +31,20 @@ def test_the_same_seed_gives_the_same_events() -> None:
 
 
 def test_the_oracle_agrees_with_a_quiet_run_and_notices_each_kind_of_damage(
-    home: Home, database: Database
+    home: Home, any_database: Database
 ) -> None:
     made = corpus(600, random.Random(3))
-    fill(database, home, made)
-    assert compare(database, made)["lost"] == 600
+    fill(any_database, home, made)
+    assert compare(any_database, made)["lost"] == 600
     body = b"[" + b",".join(made.bodies[::-1]) + b"]"
-    ingest_events(database, home, body, source="sendgrid", now=utc_now())
-    found = compare(database, made)
+    ingest_events(any_database, home, body, source="sendgrid", now=utc_now())
+    found = compare(any_database, made)
     assert (found["lost"], found["wrong"]) == (0, 0), found
-    with database.write() as session:
+    with any_database.write() as session:
         session.execute(delete(Event).where(Event.event_id == next(iter(made.kinds))))
         session.execute(update(Message).where(Message.send_key == made.keys[0]).values(status="x"))
-    ingest_events(database, home, b"[" + made.evil(1) + b"]", source="sendgrid", now=utc_now())
-    found = compare(database, made)
+    ingest_events(any_database, home, b"[" + made.evil(1) + b"]", source="sendgrid", now=utc_now())
+    found = compare(any_database, made)
     assert found["lost"] == 1
     assert found["wrong_by"]["foreign"] == 1
     assert found["wrong_by"]["status"] == 1
