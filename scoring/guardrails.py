@@ -12,6 +12,8 @@ COMPLAINT_LIMIT = 0.003
 # No sender rule names a figure; providers' guides call 0.5 % of unsubscribes a mail high. Four times
 # that is no matter of taste any more.
 UNSUBSCRIBE_LIMIT = 0.02
+# Amazon SES reviews an account at 5 % of hard bounces and stops it at 10 %; others keep to about the same.
+BOUNCE_LIMIT = 0.05
 
 
 @dataclass(frozen=True, slots=True)

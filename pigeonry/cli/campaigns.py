@@ -183,13 +183,13 @@ _state_command("cancel", "Cancel for good what has not left yet.")
 def report(output: Output, number: int, html: Path | None) -> None:
     """What a campaign earned: arms with intervals, guardrails, and what may be claimed."""
     from pigeonry.service.homes import simulated
-    from pigeonry.service.results import campaign_results
+    from pigeonry.service.results_kept import results_now
 
     home, db = output.open()
     label = simulated(home)
     if label:
         output.say(label)
-    results = campaign_results(db, number, now=utc_now())
+    results = results_now(db, home, number, now=utc_now())
     for line in results.lines():
         output.say(line)
     if html is not None:

@@ -41,6 +41,9 @@ class Kind:
 
 # kind -> what does it. Whoever brings a new kind enters it here.
 KINDS: dict[str, Kind] = {
+    "segments": Kind("pigeonry.service.upkeep_jobs:refresh_segments"),
+    "learn": Kind("pigeonry.service.upkeep_jobs:learn"),
+    "results": Kind("pigeonry.service.upkeep_jobs:keep_results"),
     "campaign": Kind("pigeonry.service.campaign_job:run", grace=0),  # a sender ends at its own points
 }
 

@@ -16,7 +16,8 @@ from pigeonry.domain import Outcomes
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import WrongUse
 from pigeonry.service.outcomes import priors, snapshot, stream_outcomes
-from pigeonry.store import campaigns, engagement
+from pigeonry.service.results_kept import keep_late_results
+from pigeonry.store import campaigns, engagement, summaries
 from pigeonry.store import posteriors as posterior_store
 from pigeonry.store.campaigns import ArmPlan
 from pigeonry.store.session import Database
@@ -191,7 +192,7 @@ def learn(db: Database, home: Home, *, now: datetime, progress: Progress = silen
         words, cold = str(last.card.get("words", "")), bool(last.parameters.get("cold_start"))
     drift = periods.drift()
     accepted = shift("acceptance of models' proposals", earlier, recent)
-    return LearnReport(
+    report = LearnReport(
         updated=sum(1 for belief in beliefs if belief.prompt),
         outcomes=total,
         clicks=len(clicked),
@@ -201,6 +202,10 @@ def learn(db: Database, home: Home, *, now: datetime, progress: Progress = silen
         delay=curve,
         drift=(*drift, accepted) if accepted else drift,
     )
+    with db.write() as session:
+        summaries.put(session, summaries.LEARNED, report.to_json(), at=now)
+    keep_late_results(db, home, now=now)
+    return report
 
 
 def score_variants(db: Database, home: Home, campaign_id: int, *, now: datetime) -> ScoreReport:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from feedback.learn import Belief, Cell, PromptKey, beliefs_before, cells
 from feedback.report import Tally, tally
 from feedback.rewards import DelayCurve, fit_delay, half_life_curve, outcomes
-from pigeonry.domain import Outcomes, Posterior
+from pigeonry.domain import Interval, Outcomes, Posterior
 from pigeonry.domain.variant import PERSON
 from pigeonry.store import campaigns, engagement, events
 from pigeonry.store.session import Database
@@ -130,6 +130,15 @@ def believed(plan: Mapping[str, Any]) -> list[Posterior]:
         )
         for row in plan.get("beliefs", [])
     ]
+
+
+def credible(belief: Posterior, level: float = 0.95) -> Interval:
+    """Central interval of a Beta belief."""
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low, high = (float(betaincinv(belief.alpha, belief.beta, p)) for p in (tail, 1 - tail))
+    return Interval(belief.mean, low, high, level)
 
 
 def priors(

@@ -12,10 +12,10 @@ from typing import Any
 
 from pigeonry import __version__
 from pigeonry.config import Home
-from pigeonry.domain import HOLDOUT, Interval, MessageState, Posterior
+from pigeonry.domain import HOLDOUT, Interval, MessageState
 from pigeonry.errors import PigeonryError
 from pigeonry.service.briefs import load
-from pigeonry.service.outcomes import believed
+from pigeonry.service.outcomes import believed, credible
 from pigeonry.service.report_data import (
     ArmFacts,
     BeliefFacts,
@@ -241,7 +241,7 @@ def _beliefs(
             prompt=belief.prompt,
             version=belief.prompt_version,
             segment=_name(names, belief.segment_id) if belief.segment_id else "",
-            rate=_credible(belief),
+            rate=credible(belief),
             sends=belief.sends,
             clicks=belief.clicks,
         )
@@ -249,15 +249,6 @@ def _beliefs(
             shown, key=lambda belief: (belief.prompt, _place(names, belief.segment_id))
         )
     )
-
-
-def _credible(belief: Posterior, level: float = 0.95) -> Interval:
-    """Central interval of a Beta belief."""
-    from scipy.special import betaincinv
-
-    tail = (1 - level) / 2
-    low, high = (float(betaincinv(belief.alpha, belief.beta, p)) for p in (tail, 1 - tail))
-    return Interval(belief.mean, low, high, level)
 
 
 def _place(names: Mapping[int, str], segment_id: int) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 from feedback.learn import Belief, Pooled, pool
 from feedback.machines import HUMAN_FLOOR
 from feedback.report import Tally
-from pigeonry.domain import HOLDOUT, Interval
+from pigeonry.domain import Interval
+from pigeonry.service.lift import HoldoutResult, holdout_result
 from pigeonry.service.outcomes import Summary, priors, summarise
 from pigeonry.store import assignments, campaigns, engagement
 from pigeonry.store.assignments import LotCount
@@ -27,10 +28,6 @@ from scoring.evaluate import (
 )
 from scoring.guardrails import Guardrail, guardrails
 
-HOLDOUT_CLAIM = (
-    "Clicks cannot be compared with people who got no mail: they had nothing to click. Arms are compared "
-    "with each other instead. The holdout will show lift once conversions are recorded for everybody."
-)
 _UNKNOWN = Belief(1.0, 20.0)
 
 
@@ -76,19 +73,9 @@ class WaveResult:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldoutResult:
-    """Leads who by lot got no mail. `lift` stays None until an outcome exists for them too."""
-
-    size: int
-    share: float
-    lift: Interval | None
-    claim: str
-
-
-@dataclass(frozen=True, slots=True)
 class CampaignResults:
-    """Everything that may be said now. `lift` compares the leading arm with the next one, as a
-    difference of click rates; `lift_shown` needs it to beat every other arm. `ripe` is the share of all
+    """Everything that may be said now. `lift` compares the leading arm with `rival`, the one that comes
+    closest, as a difference of click rates; `lift_shown` needs it to beat every other arm. `ripe` is the share of all
     clicks that are expected to be in."""
 
     campaign_id: int
@@ -104,6 +91,7 @@ class CampaignResults:
     holdout: HoldoutResult
     leader: str
     winner: str
+    rival: str
     lift: Interval | None
     lift_shown: bool
     verdict: str
@@ -177,6 +165,7 @@ class CampaignResults:
             ],
             "leader": self.leader,
             "winner": self.winner,
+            "rival": self.rival,
             "lift": self.lift.estimate if self.lift else None,
             "interval": [self.lift.low, self.lift.high] if self.lift else None,
             "lift_shown": self.lift_shown,
@@ -184,7 +173,12 @@ class CampaignResults:
             "holdout": {
                 "size": self.holdout.size,
                 "share": self.holdout.share,
-                "lift": None,
+                "lift": self.holdout.lift.estimate if self.holdout.lift else None,
+                "interval": [self.holdout.lift.low, self.holdout.lift.high]
+                if self.holdout.lift
+                else None,
+                "converted": self.holdout.converted,
+                "converted_without": self.holdout.converted_without,
                 "claim": self.holdout.claim,
             },
             "guardrails": [
@@ -205,7 +199,12 @@ class CampaignResults:
 
 
 def campaign_results(
-    db: Database, campaign_id: int, *, now: datetime, mature_hours: float = 24.0
+    db: Database,
+    campaign_id: int,
+    *,
+    now: datetime,
+    mature_hours: float = 24.0,
+    conversion_days: float = 7.0,
 ) -> CampaignResults:
     """Read a campaign's results as they are now; looking often costs nothing in certainty.
 
@@ -217,10 +216,11 @@ def campaign_results(
         plan = campaigns.plan(session, campaign_id)
         lots = assignments.counts(session, campaign_id)
         machines = engagement.machine_opens(session, campaign_id, HUMAN_FLOOR)
+        holdout = holdout_result(session, campaign_id, lots, days=conversion_days, now=now)
     seen = summarise(db, campaign_id, mature_hours=mature_hours, now=now)
     before, in_segments, rate = priors(plan)
     pooled = pool(seen.cells, before=before, before_cells=in_segments, rate_before=rate)
-    return _results(row, arms, plan, lots, machines, seen, pooled)
+    return _results(row, arms, plan, lots, machines, holdout, seen, pooled)
 
 
 def _results(
@@ -229,6 +229,7 @@ def _results(
     plan: Mapping[str, Any],
     lots: Sequence[LotCount],
     machines: Mapping[str, int],
+    holdout: HoldoutResult,
     seen: Summary,
     pooled: Pooled,
 ) -> CampaignResults:
@@ -241,9 +242,7 @@ def _results(
     pairs = contrasts(counts)
     best = winner(counts)
     leader = best or max(sorted(arms), key=lambda arm: believed[arm].effect, default="")
-    lift, verdict = _verdict(leader, best, pairs, tallies)
-    held_out = sum(lot.leads for lot in lots if lot.arm == HOLDOUT)
-    everybody = sum(lot.leads for lot in lots)
+    rival, lift, verdict = _verdict(leader, best, pairs, tallies)
     return CampaignResults(
         campaign_id=row.id,
         name=row.name,
@@ -265,11 +264,10 @@ def _results(
                 arm, sends=t.sends, unsubscribed=t.unsubscribed, complained=t.complained
             )
         ),
-        holdout=HoldoutResult(
-            held_out, held_out / everybody if everybody else 0.0, None, HOLDOUT_CLAIM
-        ),
+        holdout=holdout,
         leader=leader,
         winner=best,
+        rival=rival,
         lift=lift,
         lift_shown=bool(best),
         verdict=verdict,
@@ -328,8 +326,8 @@ def _planned(plan: Mapping[str, Any], wave: int) -> Mapping[str, Mapping[str, fl
 
 def _verdict(
     leader: str, best: str, pairs: Sequence[Contrast], tallies: Mapping[str, Tally]
-) -> tuple[Interval | None, str]:
-    """The leader against the arm that comes closest to it, and what may be said."""
+) -> tuple[str, Interval | None, str]:
+    """The arm that comes closest to the leader, the difference, and what may be said."""
     against: list[tuple[str, Interval]] = []
     for pair in pairs:
         gap = pair.interval
@@ -339,16 +337,16 @@ def _verdict(
             turned = Interval(-gap.estimate, -gap.high, -gap.low, gap.level)
             against.append((pair.first, turned))
     if not leader:
-        return None, "There are no arms yet."
+        return "", None, "There are no arms yet."
     if not any(t.sends for t in tallies.values()):
-        return None, "Lift not shown: nothing was sent yet."
+        return "", None, "Lift not shown: nothing was sent yet."
     if not against:
-        return None, "Lift not shown: there is only one arm."
+        return "", None, "Lift not shown: there is only one arm."
     if not any(t.clicked for t in tallies.values()):
-        return None, "Lift not shown: nobody has clicked yet."
+        return "", None, "Lift not shown: nobody has clicked yet."
     other, gap = min(against, key=lambda item: item[1].low)
     base = tallies.get(other, Tally()).click_rate
-    return gap, lift_sentence(leader, other, gap, shown=bool(best), base=base or None)
+    return other, gap, lift_sentence(leader, other, gap, shown=bool(best), base=base or None)
 
 
 def _cells(

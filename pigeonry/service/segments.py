@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from audience.language_axis import language_axis, without_language
 from audience.naming import GENERAL, name_segments
 from audience.profile import profile
 from audience.segment import assign, features, fit, map_2d, match, match_by_members
+from audience.traits import traits
 from pigeonry.config import Home
 from pigeonry.domain import Lead
 from pigeonry.domain.progress import Progress, silent
@@ -27,11 +28,13 @@ from pigeonry.errors import NotFound
 from pigeonry.service.models import place_cached_models
 from pigeonry.store import leads as lead_store
 from pigeonry.store import segments as store
+from pigeonry.store import summaries
 from pigeonry.store.session import Database, Session
 
 _BATCH = 2000  # leads that are embedded or assigned in one step
 _PART = 500  # texts between two signs of progress
 _NEW_SHARE = 0.2  # of all leads: with more than that new, the old fit no longer speaks for them
+_MAPPED = 1500  # leads on the map
 _SEED = 20_231  # any number: the same leads give the same segments
 _GENERAL_WORDS = "Leads of whom nothing is known yet but their address."
 
@@ -123,6 +126,7 @@ def refresh_segments(
     with db.write() as session:
         store.count_members(session)
         store.forget_vectors(session, embedder.name)
+    _keep_for_pages(db, space, seen.sample, now)
     with db.read() as session:
         model = store.model(session)
         segments = store.every(session)
@@ -151,8 +155,13 @@ def show_segment(db: Database, segment_id: int) -> tuple[Segment, datetime | Non
         return store.get(session, segment_id), store.retired_at(session, segment_id)
 
 
-def segment_map(db: Database, home: Home, *, sample: int = 1500, seed: int = 0) -> SegmentMap:
+def segment_map(db: Database, home: Home, *, sample: int = _MAPPED, seed: int = 0) -> SegmentMap:
     """Where a sample of leads lies, for a plot; empty before the first refresh."""
+    embedder, _ = _embedder(home)
+    return _map(db, _Space(embedder), sample, seed)
+
+
+def _map(db: Database, space: _Space, sample: int, seed: int) -> SegmentMap:
     with db.read() as session:
         model = store.model(session)
         chosen = store.sample_of_leads(session, limit=sample, seed=seed)
@@ -165,11 +174,32 @@ def segment_map(db: Database, home: Home, *, sample: int = 1500, seed: int = 0) 
     if model is None or not placed:
         return SegmentMap(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
     vectors = np.array([vector for vector, _ in placed], np.float32)
-    embedder, _ = _embedder(home)
-    if embedder.name == model.embedder:
-        vectors = without_language(vectors, language_axis(embedder))
+    if space.embedder.name == model.embedder:
+        vectors = without_language(vectors, space.axis)
     flat = map_2d(vectors)
     return SegmentMap(flat[:, 0], flat[:, 1], np.array([s for _, s in placed], np.int64))
+
+
+def _keep_for_pages(db: Database, space: _Space, sample: Sequence[Profile], now: datetime) -> None:
+    """The map, and what the leads of each segment have in common: pages load no model and no vectors."""
+    found = _map(db, space, _MAPPED, _SEED)
+    with db.read() as session:
+        current = store.current_segments(session, [one.lead_id for one in sample])
+    common = traits([one.terms for one in sample], [current.get(one.lead_id) for one in sample])
+    points = zip(found.x.tolist(), found.y.tolist(), found.segment_ids.tolist(), strict=True)
+    with db.write() as session:
+        summaries.put(
+            session,
+            summaries.SEGMENT_MAP,
+            {"points": [[round(x, 4), round(y, 4), segment] for x, y, segment in points]},
+            at=now,
+        )
+        summaries.put(
+            session,
+            summaries.SEGMENT_TRAITS,
+            {str(segment): [asdict(one) for one in own] for segment, own in common.items()},
+            at=now,
+        )
 
 
 def _embedder(home: Home) -> tuple[Embedder, str]:

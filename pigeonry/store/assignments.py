@@ -97,6 +97,16 @@ def held_out(session: Session, campaign_id: int) -> int:
     )
 
 
+def span(session: Session, campaign_id: int) -> tuple[datetime, datetime]:
+    """When the first and the last lot of a campaign were drawn; there has to be one."""
+    first, last = session.execute(
+        select(func.min(AssignmentRow.at), func.max(AssignmentRow.at)).where(
+            AssignmentRow.campaign_id == campaign_id
+        )
+    ).one()
+    return first, last
+
+
 def counts(session: Session, campaign_id: int) -> list[LotCount]:
     """The allocation: lots by wave, segment and arm."""
     columns = (

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from pigeonry.domain import Event, EventKind, MessageState
 from pigeonry.store.bulk import among, insert_ignoring
 from pigeonry.store.models import Event as EventRow
 from pigeonry.store.models import Lead, Message
+from pigeonry.store.models.delivery import RARE
 from pigeonry.store.session import Session
 
 _MANY = 500  # values in one IN list
@@ -142,6 +143,27 @@ def of_messages(session: Session, message_ids: Sequence[int]) -> dict[int, list[
     return found
 
 
+def newest(session: Session, campaign_id: int | None = None) -> int:
+    """The number of the event that was stored last (for a mail of that campaign), 0 before any."""
+    query = select(func.max(EventRow.id))
+    if campaign_id is not None:
+        query = query.join(Message, Message.id == EventRow.message_id).where(
+            Message.campaign_id == campaign_id
+        )
+    return session.scalar(query) or 0
+
+
+def any_of_campaign(session: Session, campaign_id: int, *, after_id: int) -> bool:
+    """Whether an event later than that one belongs to a mail of the campaign."""
+    found = session.scalar(
+        select(EventRow.id)
+        .join(Message, Message.id == EventRow.message_id)
+        .where(EventRow.id > after_id, Message.campaign_id == campaign_id)
+        .limit(1)
+    )
+    return found is not None
+
+
 class Conversion(NamedTuple):
     """`message_id` is None where no mail of ours came before it in time: that of a held-out lead, too."""
 
@@ -152,10 +174,18 @@ class Conversion(NamedTuple):
     currency: str
 
 
+def count_conversions(session: Session, *, since: datetime, until: datetime | None) -> int:
+    query = select(func.count(EventRow.id)).where(
+        text(RARE), EventRow.kind == EventKind.CONVERSION.value, EventRow.at >= since
+    )
+    return session.scalar(query.where(EventRow.at < until) if until else query) or 0
+
+
 def conversions(session: Session, *, since: datetime, until: datetime) -> list[Conversion]:
     """What leads did in that time, mailed or held out: both sides of a lift."""
     columns = (EventRow.message_id, EventRow.at, EventRow.value_micros, EventRow.currency)
     wanted = (
+        text(RARE),
         EventRow.kind == EventKind.CONVERSION.value,
         EventRow.at >= since,
         EventRow.at < until,

@@ -163,6 +163,16 @@ def counts(
     return {state: found.get(state, 0) for state in MessageState}
 
 
+def accepted(session: Session) -> dict[int, int]:
+    """How many mails of each campaign left. Reads an index over all messages."""
+    rows = session.execute(
+        select(Message.campaign_id, func.count())
+        .where(Message.state == MessageState.ACCEPTED.value)
+        .group_by(Message.campaign_id)
+    )
+    return dict(rows.tuples().all())
+
+
 def states(session: Session, campaign_id: int) -> dict[str, str]:
     """send key -> state of every message of a campaign. For proofs: it holds them all in memory."""
     rows = session.execute(

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from pigeonry.errors import NotFound
 from pigeonry.service.events import ingest_events
 from pigeonry.service.results import CampaignResults, campaign_results
+from pigeonry.store import campaigns
 from tests.service.learning.world import NOON, World, clicks, sendgrid
 
 LATER = NOON + timedelta(days=9)
@@ -98,27 +99,68 @@ def test_machines_are_shown_apart(small: Make) -> None:
     assert one.counts.delivered == 40
 
 
-def test_the_holdout_claims_nothing_that_it_cannot_show(small: Make) -> None:
-    w = small(40)
+def held_out(w: World, leads: list[int]) -> int:
+    """A campaign for which these leads drew no mail and all others did."""
     number = w.campaign()
-    w.sent(number, arm_of=lambda _: "A", leads=w.lead_ids[10:])
+    w.sent(number, arm_of=lambda _: "A", leads=[n for n in w.lead_ids if n not in leads])
     with w.db.write() as session:
-        for lead in w.lead_ids[:10]:
+        for lead in leads:
             session.execute(
                 text(
                     "INSERT INTO assignment (campaign_id, lead_id, segment_id, arm, propensity, wave, "
-                    "seed, at) VALUES (:c, :l, :s, 'holdout', 0.1, 0, 1, :at)"
+                    "seed, at) VALUES (:c, :l, :s, 'holdout', 0.25, 0, 1, :at)"
                 ),
                 {"c": number, "l": lead, "s": w.segments[0], "at": str(NOON)},
             )
+    return number
+
+
+def test_the_holdout_claims_nothing_that_it_cannot_show(small: Make) -> None:
+    w = small(40)
+    number = held_out(w, w.lead_ids[:10])
+    early = campaign_results(w.db, number, now=LATER).holdout
+    assert (early.size, early.share, early.lift) == (10, 0.25, None)
+    assert "before everybody has drawn" in early.claim
+    with w.db.write() as session:
+        campaigns.update_state(session, number, stage="finish")
     found = campaign_results(w.db, number, now=LATER)
-    assert (found.holdout.size, found.holdout.share) == (10, 0.25)
     assert found.holdout.lift is None
     assert "Clicks cannot be compared with people who got no mail" in found.holdout.claim
     assert [(wave.wave, dict(wave.leads)) for wave in found.waves] == [
         (0, {"holdout": 10}),
         (1, {"A": 30}),
     ]
+
+
+def test_conversions_of_everybody_show_what_mail_added(small: Make) -> None:
+    w = small(800)
+    number = held_out(w, w.lead_ids[::4])
+    with w.db.write() as session:
+        campaigns.update_state(session, number, stage="done")
+        hashes = dict(session.execute(text("SELECT id, address_hash FROM lead")).tuples().all())
+        mails = dict(session.execute(text("SELECT lead_id, id FROM message")).tuples().all())
+        bought = [lead for lead in w.lead_ids if lead % 4 == 2 or lead in w.lead_ids[::40]]
+        for lead in bought:
+            session.execute(
+                text(
+                    "INSERT INTO event (source, event_id, message_id, kind, at, human, url, user_agent, ip,"
+                    " reason, why, currency, address_hash) VALUES ('crm', :e, :m, 'conversion', :at, 1,"
+                    " '', '', '', '', '', '', :h)"
+                ),
+                {
+                    "e": str(lead),
+                    "m": mails.get(lead),
+                    "h": "" if lead in mails else hashes[lead],
+                    "at": str(NOON + timedelta(days=1)),
+                },
+            )
+    found = campaign_results(w.db, number, now=LATER)
+    assert (found.holdout.converted, found.holdout.drew_mail) == (200, 600)
+    assert (found.holdout.converted_without, found.holdout.size) == (20, 200)
+    assert found.holdout.lift is not None
+    assert found.holdout.lift.low > 0
+    assert found.holdout.said == "shown"
+    assert found.to_json()["holdout"]["lift"] == pytest.approx(200 / 600 - 20 / 200, abs=0.02)
 
 
 def test_guardrails_speak_of_unsubscribes_and_complaints(small: Make) -> None:
