@@ -13,13 +13,19 @@ from pigeonry.store.session import Session
 from scoring.evaluate import rate_interval
 
 _SHOWN = 3
+# What learning looks at for drift, in its words.
+_KINDS = {
+    "bounces": "bounces",
+    "human clicks for each mail": "clicks",
+    "acceptance of models' proposals": "acceptance",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Something that drifted: a share before and now."""
+    """Something that drifted: a share before and now. `kind`: bounces, clicks, acceptance, other."""
 
-    what: str
+    kind: str
     before: float
     after: float
 
@@ -84,6 +90,6 @@ def _best(known: Sequence[Posterior], names: Mapping[int, str]) -> tuple[Favouri
 
 def _shifts(facts: Mapping[str, Any]) -> tuple[Shift, ...]:
     return tuple(
-        Shift(str(row["what"]), float(row["before"]), float(row["after"]))
+        Shift(_KINDS.get(row["what"], "other"), float(row["before"]), float(row["after"]))
         for row in facts.get("drift", [])
     )
