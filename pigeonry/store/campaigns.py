@@ -86,6 +86,19 @@ def find(session: Session, *, name: str, occurrence: str) -> int | None:
     )
 
 
+def newest_approved(session: Session, name: str) -> CampaignRow | None:
+    """The newest campaign of that name whose texts a person approved, unless it was cancelled."""
+    row = session.scalar(
+        select(Campaign)
+        .where(
+            Campaign.name == name, Campaign.approved_at.is_not(None), Campaign.state != "cancelled"
+        )
+        .order_by(Campaign.id.desc())
+        .limit(1)
+    )
+    return None if row is None else _row(row)
+
+
 def get(session: Session, campaign_id: int) -> CampaignRow:
     row = session.get(Campaign, campaign_id)
     if row is None:
@@ -117,6 +130,14 @@ def in_state(session: Session, state: str) -> list[CampaignRow]:
 
 def newest(session: Session, *, limit: int, before: int | None = None) -> list[CampaignRow]:
     """The newest campaigns; pass the last one's number for the page after it."""
+    query = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Campaign.id < before)
+    return [_row(row) for row in session.scalars(query)]
+
+
+def page(session: Session, *, before: int | None, limit: int) -> list[CampaignRow]:
+    """The newest campaigns with a number below `before`."""
     query = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Campaign.id < before)

@@ -78,6 +78,12 @@ def by_email(session: Session, email: str) -> DomainLead | None:
     return None if row is None else _lead(row)
 
 
+def address_of(session: Session, lead_id: int) -> tuple[str, str] | None:
+    """The address of a lead and its keyed hash."""
+    row = session.execute(select(Lead.email, Lead.address_hash).where(Lead.id == lead_id)).first()
+    return None if row is None else (row[0], row[1])
+
+
 def by_ids(session: Session, ids: Sequence[int]) -> list[DomainLead]:
     """Those that exist, in the order of their ids."""
     found: list[DomainLead] = []
