@@ -15,7 +15,7 @@ from typing import TextIO
 
 from audience import delimiter as delimiters
 from audience import headers
-from audience.encoding import Encoding, look
+from audience.encoding import Encoding, Look, look
 from audience.rows import LOST, Limits, Lines, Record, records
 from audience.source import open_bytes
 from pigeonry.errors import BadInput
@@ -77,16 +77,19 @@ def open_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     limits: Limits | None = None,
+    seen: Look | None = None,
 ) -> Table:
-    """Recognise a file. `encoding` and `delimiter` override what would be detected.
+    """Recognise a file. `encoding` and `delimiter` override what would be detected; `seen` is what an
+    earlier reading of the same bytes showed, so that they need not be read whole again.
 
     Raises BadInput for whatever is no table: empty, binary, a spreadsheet, one endless line.
     """
     limits = limits or Limits()
     where = path.name
     stamp = _stamp(path)
-    with open_bytes(path) as stream:
-        seen = look(stream, override=encoding, where=where)
+    if seen is None or encoding is not None:
+        with open_bytes(path) as stream:
+            seen = look(stream, override=encoding, where=where)
     with _text(path, seen.encoding) as text:
         sample = text.read(_SAMPLE)
     skip, told = _told(sample)

@@ -44,7 +44,7 @@ class Columns:
 
 def known(header: Sequence[str]) -> bool:
     """Whether a header has a column that is an e-mail address by its name."""
-    return any(_claim(fold(name))[0] is Field.EMAIL for name in header)
+    return any(claim(fold(name))[0] is Field.EMAIL for name in header)
 
 
 def map_columns(
@@ -69,7 +69,7 @@ def map_columns(
     notes: list[str] = []
     claims: dict[Field, list[tuple[int, int]]] = {}
     for index, name in enumerate(names):
-        field, rank = _claim(fold(name))
+        field, rank = claim(fold(name))
         if index in forced or field is Field.ATTRIBUTE:
             continue
         if field in SHARED:
@@ -101,7 +101,7 @@ def map_columns(
     return Columns(tuple(names), tuple(fields), tuple(notes))
 
 
-def _claim(name: str) -> tuple[Field, int]:
+def claim(name: str) -> tuple[Field, int]:
     """The field that a folded name stands for, and how good a name it is (0 is best)."""
     found = _RANKS.get(name) or _RANKS.get(_PREFIXES.sub("", name, count=1))
     if found is None and _OPT_OUTS.match(name):

@@ -106,6 +106,58 @@ def import_(
 
 
 @leads.command()
+@click.option("--limit", default=20, show_default=True, help="How many, newest first.")
+@command_body
+def imports(output: Output, limit: int) -> None:
+    """List imports, newest first, with what became of them."""
+    from pigeonry.service.undoing import listed
+
+    _, database = output.open()
+    found = listed(database, limit=limit)
+    for run in found:
+        counts = ", ".join(
+            f"{run.counts[name]:,} {name}" for name in ("created", "updated") if run.counts
+        )
+        output.say(
+            f"{run.id:>6}  {run.started_at:%Y-%m-%d %H:%M}  {run.state:<11} {run.file_name}  {counts}"
+        )
+    if not found:
+        output.say("nothing was imported")
+    output.result({"imports": found})
+
+
+@leads.command()
+@click.argument("number", type=int, metavar="IMPORT")
+@command_body
+def undo(output: Output, number: int) -> int:
+    """Take an import back. What people decided since, and mail that has left, stays.
+
+    Leads that it created go, unless something happened to them since; fields that it changed get their old
+    value, unless somebody changed them since. Nobody is mailed who is not mailed now. Exit code 1 when
+    something had to stay.
+    """
+    import dataclasses
+
+    from pigeonry.service.undoing import undo_import
+
+    home, database = output.open()
+    done = undo_import(
+        database, home, number, actor="cli", now=datetime.now(UTC), progress=output.progress
+    )
+    output.say(f"{done.removed:,} leads removed, {done.restored:,} fields put back")
+    if done.kept or done.changed_since:
+        output.say(
+            f"kept, because something happened since: {done.kept:,} leads, {done.changed_since:,} fields"
+        )
+    if done.stops_kept:
+        output.say(
+            f"still never mailed: {done.stops_kept:,} addresses that the file wanted stopped"
+        )
+    output.result(dataclasses.asdict(done))
+    return 1 if done.kept or done.changed_since else 0
+
+
+@leads.command()
 @click.argument("email")
 @command_body
 def show(output: Output, email: str) -> None:

@@ -24,7 +24,7 @@ OPEN = frozenset({JobState.QUEUED, JobState.RUNNING})
 class Job:
     """A job as its row says. `payload` and `result` hold ids and numbers, never people; `result["error"]`
     says what failed (code, what, where, fix). `total` 0: nobody knows it yet. `subject` is what it works on,
-    for example "upload 3"; `attempts` counts the processes that took it."""
+    for example "upload:3"; `attempts` counts the processes that took it."""
 
     id: int
     kind: str

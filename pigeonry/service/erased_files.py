@@ -16,7 +16,7 @@ _UNFINISHED = ".unfinished"
 # Folders that we write, beside the outbox (found by key) and Prefect's database (`prefect_records`).
 # Not `handovers`: a sender may be writing its journal, and a lost line could make a mail leave twice. It holds
 # random keys and outcomes, and nobody's name.
-_OURS = ("reports", "simulated", "logs", "prefect")
+_OURS = ("reports", "simulated", "logs", "prefect", "uploads", "jobs")
 _LINES = frozenset({".log", ".jsonl", ".txt"})
 _NOT_TEXT = frozenset({".db", ".db-wal", ".db-shm", ".db-journal"})
 

@@ -44,7 +44,11 @@ KINDS: dict[str, Kind] = {
     "segments": Kind("pigeonry.service.upkeep_jobs:refresh_segments"),
     "learn": Kind("pigeonry.service.upkeep_jobs:learn"),
     "results": Kind("pigeonry.service.upkeep_jobs:keep_results"),
-    "campaign": Kind("pigeonry.service.campaign_job:run", grace=0),  # a sender ends at its own points
+    "dry-run": Kind("pigeonry.service.upload_jobs:run_dry"),
+    "import": Kind("pigeonry.service.upload_jobs:run_import"),
+    "undo": Kind("pigeonry.service.undoing:run_undo"),
+    # A sender ends at its own points.
+    "campaign": Kind("pigeonry.service.campaign_job:run", grace=0),
 }
 
 

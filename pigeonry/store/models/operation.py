@@ -32,6 +32,16 @@ class Instance(Base):
 
     __tablename__ = "instance"
 
+    # What it works on ("upload:3"): of one kind only one may be open for it.
+    subject: Mapped[str] = mapped_column(String(80), server_default="")
+    says: Mapped[str] = mapped_column(String(200), server_default="")
+    done: Mapped[int] = mapped_column(BigId, server_default="0")
+    total: Mapped[int] = mapped_column(BigId, server_default="0")
+    asked_by: Mapped[str] = mapped_column(String(200), server_default="")
+    owner: Mapped[str] = mapped_column(String(200), server_default="")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     home: Mapped[str] = mapped_column(String(32), primary_key=True)
     epoch: Mapped[int] = mapped_column(BigId)
     # Keyed hash of machine and folder: a copied home is another place.
