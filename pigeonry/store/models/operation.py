@@ -12,9 +12,17 @@ from pigeonry.store.base import Base, BigId, Json, UtcDateTime, code, key, label
 
 
 class Job(Base):
-    """Something that was asked for and is done later by whoever has time."""
+    """Something that was asked for and is done later by whoever has time.
+
+    `attempts` grows with every process that takes it: one that slept through its lease finds another
+    number and does nothing.
+    """
 
     __tablename__ = "job"
+    __table_args__ = (
+        Index("ix_job_kind_state", "kind", "state"),
+        Index("ix_job_subject", "subject"),
+    )
 
     id: Mapped[key]
     kind: Mapped[code]
@@ -24,14 +32,6 @@ class Job(Base):
     created_at: Mapped[moment]
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class Instance(Base):
-    """A home that sent from this database. `epoch` grows with every sender that starts, here and in the
-    home's own marker: when they differ, one of the two was copied or restored."""
-
-    __tablename__ = "instance"
-
     # What it works on ("upload:3"): of one kind only one may be open for it.
     subject: Mapped[str] = mapped_column(String(80), server_default="")
     says: Mapped[str] = mapped_column(String(200), server_default="")
@@ -42,6 +42,14 @@ class Instance(Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancel_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Instance(Base):
+    """A home that sent from this database. `epoch` grows with every sender that starts, here and in the
+    home's own marker: when they differ, one of the two was copied or restored."""
+
+    __tablename__ = "instance"
+
     home: Mapped[str] = mapped_column(String(32), primary_key=True)
     epoch: Mapped[int] = mapped_column(BigId)
     # Keyed hash of machine and folder: a copied home is another place.
