@@ -124,6 +124,7 @@ class ImportRun(Base):
     counts: Mapped[dict[str, Any]] = mapped_column(Json)
     started_at: Mapped[moment]
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LeadVector(Base):
@@ -134,7 +135,6 @@ class LeadVector(Base):
     content_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     embedder: Mapped[str] = mapped_column(String(200), primary_key=True)
     vector: Mapped[blob]
-    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Segment(Base):
