@@ -60,7 +60,7 @@ class Visitor:
         return _signed_in(self.app, self.base, self.home, self.database, role, self.moment)
 
     def anonymous(self) -> httpx.Client:
-        return httpx.Client(base_url=self.base, headers={"Accept-Language": "en"})
+        return httpx.Client(base_url=self.base, timeout=60, headers={"Accept-Language": "en"})
 
 
 @contextmanager
@@ -99,6 +99,7 @@ def _signed_in(
     entered = sign_in.enter_by_link(database, home, operator, place=place, now=moment[0])
     client = httpx.Client(
         base_url=base,
+        timeout=60,
         headers={"Accept-Language": "en"},
         cookies={"pigeonry": entered.token},
     )
