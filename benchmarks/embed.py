@@ -83,8 +83,10 @@ def generate(count: int, language: str, seed: int) -> list[str]:
     return list(texts)
 
 
-def run_path(path: str, folder: Path, texts: list[str]) -> tuple[NDArray[np.float32], list[float]]:
-    """Vectors, and the processor seconds of each chunk."""
+def run_path(
+    path: str, folder: Path, texts: list[str], more: list[str]
+) -> tuple[NDArray[np.float32], list[float]]:
+    """Vectors of all, and the processor seconds of each chunk of `texts`."""
     encode: Any
     if path == "default":
         from audience.embed import OnnxEmbedder
@@ -107,21 +109,25 @@ def run_path(path: str, folder: Path, texts: list[str]) -> tuple[NDArray[np.floa
         before = time.process_time()
         vectors.append(encode(texts[start : start + size]))
         seconds.append(time.process_time() - before)
+    if more:
+        vectors.append(encode(more))
     return np.vstack(vectors), seconds
 
 
 def _child(path: str, folder: Path, job: Path) -> None:
-    texts = json.loads(job.read_text(encoding="utf-8"))
-    vectors, seconds = run_path(path, folder, texts)
+    texts, more = json.loads(job.read_text(encoding="utf-8"))
+    vectors, seconds = run_path(path, folder, texts, more)
     np.save(job.with_suffix(f".{path}.npy"), vectors)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "rss_mb": round(peak)}))
 
 
-def _measure(path: str, folder: Path, texts: list[str]) -> tuple[NDArray[np.float32], Any]:
+def _measure(
+    path: str, folder: Path, texts: list[str], more: list[str]
+) -> tuple[NDArray[np.float32], Any]:
     with tempfile.TemporaryDirectory() as name:
         job = Path(name) / "job.json"
-        job.write_text(json.dumps(texts), encoding="utf-8")
+        job.write_text(json.dumps([texts, more]), encoding="utf-8")
         run = subprocess.run(
             [sys.executable, "-m", "benchmarks.embed", "--child", path, str(folder), str(job)],
             stdout=subprocess.PIPE,
@@ -160,12 +166,16 @@ def _interval(ratios: NDArray[np.float64]) -> list[float]:
     return [round(float(x), 3) for x in np.percentile(medians, [2.5, 97.5])]
 
 
-def compare(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Both paths on `count` generated texts, half Romanian, half English."""
+def compare(
+    folder: Path, count: int, seed: int, pairs: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    """Both paths on `count` generated texts, half Romanian, half English, and on labelled pairs."""
     half = max(_NEIGHBOURS + 2, count // 2)
     sets = {language: generate(half, language, seed) for language in ("ro", "en")}
     texts = sets["ro"] + sets["en"]
-    results = {path: _measure(path, folder, texts) for path in _PATHS}
+    both = ("text_a", "text_b") if pairs and "text_a" in pairs[0] else ("s1", "s2")
+    paired = [row[key] for row in pairs for key in both]
+    results = {path: _measure(path, folder, texts, paired) for path in _PATHS}
     seconds = {path: np.array(results[path][1]["seconds"]) for path in _PATHS}
     sizes = np.full(len(seconds["default"]), max(1, -(-len(texts) // (2 * _CHUNKS))))
     sizes[-1] = len(texts) - sizes[:-1].sum()
@@ -183,25 +193,30 @@ def compare(folder: Path, count: int, seed: int) -> dict[str, Any]:
     for place, language in enumerate(sets):
         rows = slice(place * half, (place + 1) * half)
         found[language] = agreement(results["default"][0][rows], results["plain"][0][rows])
+    if pairs:
+        vectors = {path: results[path][0][len(texts) :] for path in _PATHS}
+        found["pairs"] = rank_pairs(pairs, vectors)
     return found
 
 
-def rank_pairs(folder: Path, file: Path) -> dict[str, Any]:
+def read_pairs(file: Path) -> list[dict[str, str]]:
+    data = file.read_bytes()
+    text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def rank_pairs(
+    rows: Sequence[dict[str, str]], vectors_of: dict[str, NDArray[np.float32]]
+) -> dict[str, Any]:
     """Spearman and AUC of the cosine of labelled pairs, for each language and path."""
     from scipy.stats import spearmanr
     from sklearn.metrics import roc_auc_score
 
-    data = file.read_bytes()
-    text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     column = "label" if "label" in rows[0] else "score"
-    both = ("text_a", "text_b") if "text_a" in rows[0] else ("s1", "s2")
-    texts = [row[key] for row in rows for key in both]
     wanted = np.array([float(row[column]) for row in rows])
     languages = np.array([row.get("language", "") for row in rows])
     found: dict[str, Any] = {}
-    for path in _PATHS:
-        vectors, _ = _measure(path, folder, texts)
+    for path, vectors in vectors_of.items():
         cosine = (vectors[0::2] * vectors[1::2]).sum(axis=1)
         for language in sorted(set(languages)):
             here = languages == language
@@ -230,9 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         home = load_home(Path(name), env={})
         fetch_models(home)
         folder = home.models / "e5-small"
-        result = compare(folder, given.texts, given.seed)
-        if given.pairs:
-            result["pairs"] = rank_pairs(folder, given.pairs)
+        pairs = read_pairs(given.pairs) if given.pairs else []
+        result = compare(folder, given.texts, given.seed, pairs)
     for path in _PATHS:
         row = result[path]
         print(f"{path:8} {row['texts_per_cpu_second']:8.1f} texts/CPU-s  {row['rss_mb']:5} MB")

@@ -74,14 +74,15 @@ COMPLAINT = 0.0006
 
 
 def mailbox(folder: Path, *, seen: set[str]) -> Iterator[Mail]:
-    """The mails under `folder` whose key is not in `seen` (which grows), in a fixed order."""
+    """The mails under `folder`, each named by its key, that are not in `seen` (which grows), in a fixed
+    order."""
     for path in sorted(folder.rglob("*.eml")):
+        if path.stem in seen:
+            continue
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         key = str(message["X-Pigeonry-Key"])
-        if key in seen:
-            continue
-        seen.add(key)
+        seen.add(path.stem)
         part = message.get_body(("plain",))
         text = part.get_content() if part is not None else ""
         unsubscribe = next(iter(_URL.findall(str(message["List-Unsubscribe"]))), "").rstrip(">,")

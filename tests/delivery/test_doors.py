@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ BEHIND_A_FENCE = {
 }
 
 
+@cache
 def trees() -> dict[str, ast.Module]:
     paths = (path for folder in SHIPPED for path in (ROOT / folder).rglob("*.py"))
     return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
