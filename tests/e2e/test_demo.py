@@ -107,5 +107,5 @@ def test_the_ledger_explains_each_proposal_that_was_refused(demo: Any) -> None:
         "SELECT count(*), sum(seconds) FROM llm_call "
         "WHERE tier = 'local' AND cache = 'miss' AND outcome != 'skipped'",
     )
-    assert calls <= 24
-    assert (seconds or 0) <= 60
+    assert calls <= 2 * demo.calls
+    assert (seconds or 0) <= 2 * demo.seconds

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
+_standing: list[ExitStack] = []  # from the first test of this folder to its last
 
-@pytest.fixture(scope="session", autouse=True)
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+
+@pytest.fixture(autouse=True)
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if _standing:
+        return
+    server = ExitStack()
+    _standing.append(server)
     folder = tmp_path_factory.mktemp("prefect")
     before = dict(os.environ)
     os.environ["PREFECT_HOME"] = str(folder)
@@ -19,10 +26,16 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     flows.settle(folder)
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-    os.environ.clear()
-    os.environ.update(before)
+    server.callback(lambda: (os.environ.clear(), os.environ.update(before)))
+    server.enter_context(prefect_test_harness(server_startup_timeout=180))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """A session fixture would leave the server at work, and its settings set, for all tests after these."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        while _standing:
+            _standing.pop().close()
 
 
 @pytest.fixture

@@ -51,6 +51,10 @@ class Memory(NoCache):
 @pytest.fixture(scope="module")
 def _server() -> Iterator[FakeModel]:
     with running() as fake:
+        patient = Endpoint("openai/fake", fake.url, timeout_seconds=120.0)
+        ask(
+            [Tier("hosted", patient, ("en",), region="eu")]
+        )  # the first call loads litellm: seconds
         yield fake
 
 
