@@ -19,9 +19,9 @@ from generation.toml_reader import Problem
 from pigeonry.domain import Language
 from pigeonry.errors import BadInput
 
-_LISTS = frozenset({"languages", "benefits", "facts", "banned", "required", "countries"})
-_SHARES = frozenset({"experiment.holdout", "experiment.test_share"})
-_NUMBERS = _SHARES | {
+LISTS = frozenset({"languages", "benefits", "facts", "banned", "required", "countries"})
+SHARES = frozenset({"experiment.holdout", "experiment.test_share"})
+_NUMBERS = SHARES | {
     "product.price",
     "budget.cap",
     "limits.subject_max",
@@ -97,18 +97,18 @@ def _text(path: str, value: Any) -> str:
         return ""
     if isinstance(value, list):
         return "\n".join(" ".join(str(item).split()) for item in value)
-    if path in _SHARES and isinstance(value, Decimal | int) and not isinstance(value, bool):
+    if path in SHARES and isinstance(value, Decimal | int) and not isinstance(value, bool):
         return f"{(Decimal(value) * 100).normalize():f}"
     return str(value)
 
 
 def _toml(path: str, text: str) -> str:
     key = path.rpartition(".")[2]
-    if key in _LISTS:
+    if key in LISTS:
         return f"[{', '.join(_quoted(item) for item in _items(text))}]"
     bare = text.strip()
     if path in _NUMBERS and (number := _number(bare)) is not None:
-        return f"{number / 100 if path in _SHARES else number:f}"
+        return f"{number / 100 if path in SHARES else number:f}"
     if path in _DAYS:
         try:
             return date.fromisoformat(bare).isoformat()

@@ -131,6 +131,14 @@ def every(db: Database, *, before: int | None = None, limit: int = 50) -> list[D
         return drafts.every(session, limit=limit, before=before)
 
 
+def made(
+    db: Database, *, before: int | None = None, limit: int = 50
+) -> list[campaign_store.CampaignRow]:
+    """The newest campaigns, whoever made them; pass the last one's number for the page after it."""
+    with db.read() as session:
+        return campaign_store.newest(session, limit=limit, before=before)
+
+
 def remove(db: Database, draft_id: int) -> None:
     """Forget a draft. The campaign that was made from it keeps its brief."""
     with db.write() as session:

@@ -88,6 +88,7 @@ class Edit:
     variant: Variant
     wanted: Copy
     violations: tuple[Violation, ...]
+    changed: bool = True
 
     @property
     def stored(self) -> bool:
@@ -137,6 +138,13 @@ def studio(db: Database, campaign_id: int) -> Studio:
         currency=spent.currency or brief.budget_currency,
         open=_open(row),
     )
+
+
+def studio_of_text(db: Database, variant_id: int) -> Studio:
+    """The campaign that a text belongs to. Raises NotFound."""
+    with db.read() as session:
+        number = variants.get(session, variant_id).campaign_id
+    return studio(db, number)
 
 
 def preview(
@@ -191,7 +199,7 @@ def edit(
             )
         wanted = _with(variant.copy, slots)
         if wanted == variant.copy:
-            return Edit(variant, wanted, ())
+            return Edit(variant, wanted, (), changed=False)
         wrong = _wrong(session, variant, wanted)
         if wrong:
             return Edit(variant, wanted, wrong)

@@ -22,7 +22,7 @@ from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
 from pigeonry.web.hooks import conversions, inbound, sendgrid
 from pigeonry.web.limits import Turned
-from pigeonry.web.pages import account, dashboard
+from pigeonry.web.pages import account, dashboard, run, studio, studio_briefs
 from pigeonry.web.site import Site
 
 _AT_ONCE = 400  # requests under way in this process
@@ -38,7 +38,8 @@ _ROUTERS = (
     inbound,
     conversions,
 )
-_CONSOLE = (entrance, account, dashboard)  # what needs a sign-in; in the order of the header
+# What needs a sign-in; in the order of the header.
+_CONSOLE = (entrance, account, dashboard, studio, studio_briefs, run)
 
 
 def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool = True) -> FastAPI:
