@@ -24,7 +24,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     two servers at once miss their time limits on two cores. What takes long comes first, so that no
     worker is left alone with it in the end."""
     groups = {
-        item: "prefect" if PREFECT & set(getattr(item, "fixturenames", ())) else str(item.path)
+        item: "prefect"
+        if PREFECT & set(getattr(item, "fixturenames", ()))
+        else item.nodeid.split("::")[0]
         for item in items
     }
     slow = {groups[item] for item in items if item.get_closest_marker("slow")}
