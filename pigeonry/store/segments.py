@@ -54,6 +54,16 @@ def every(session: Session) -> tuple[DomainSegment, ...]:
     return tuple(_segment(row) for row in rows)
 
 
+def names(session: Session) -> dict[int, str]:
+    """Of every segment there ever was: those in use first, the largest before the others."""
+    rows = session.execute(
+        select(Segment.id, Segment.name).order_by(
+            Segment.retired_at.is_not(None), Segment.size.desc(), Segment.id
+        )
+    )
+    return dict(rows.tuples().all())
+
+
 def get(session: Session, segment_id: int) -> DomainSegment:
     """A segment, retired or not. Raises NotFound."""
     row = session.get(Segment, segment_id)

@@ -22,7 +22,16 @@ from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
 from pigeonry.web.hooks import conversions, inbound, sendgrid
 from pigeonry.web.limits import Turned
-from pigeonry.web.pages import account, dashboard, run, studio, studio_briefs
+from pigeonry.web.pages import (
+    account,
+    dashboard,
+    prompts,
+    results,
+    run,
+    segments,
+    studio,
+    studio_briefs,
+)
 from pigeonry.web.site import Site
 
 _AT_ONCE = 400  # requests under way in this process
@@ -39,7 +48,17 @@ _ROUTERS = (
     conversions,
 )
 # What needs a sign-in; in the order of the header.
-_CONSOLE = (entrance, account, dashboard, studio, studio_briefs, run)
+_CONSOLE = (
+    entrance,
+    account,
+    dashboard,
+    segments,
+    studio,
+    studio_briefs,
+    run,
+    results,
+    prompts,
+)
 
 
 def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool = True) -> FastAPI:

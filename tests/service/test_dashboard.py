@@ -11,7 +11,9 @@ from pigeonry.config import Home
 from pigeonry.service import holding
 from pigeonry.service.dashboard import Dashboard, Need, dashboard
 from pigeonry.service.learning import learn
+from pigeonry.service.prompt_book import prompt_book
 from pigeonry.service.results_kept import keep_results, results_now, seen_results
+from pigeonry.service.results_page import results_csv
 from pigeonry.service.segment_pages import segment_board, segment_detail
 from pigeonry.store import campaigns
 from pigeonry.store.session import Database
@@ -128,9 +130,10 @@ def test_results_are_kept_until_something_comes_back(world: World) -> None:
     assert again.results.clicks == first.clicks + 3
 
 
-def test_what_was_learned_is_told_by_segment_and_in_all(world: World) -> None:
+def test_what_was_learned_is_told_by_segment_and_in_all(any_database: Database, home: Home) -> None:
     from pigeonry.service.events import ingest_events
 
+    world = World(any_database, home, leads=240)
     number = world.campaign()
     keys = world.sent(number, arm_of=lambda lead: "AB"[lead % 2])
     ingest_events(world.db, world.home, clicks(keys[:30]), source="sendgrid", now=LATER)
@@ -140,6 +143,11 @@ def test_what_was_learned_is_told_by_segment_and_in_all(world: World) -> None:
     assert (told.sends, told.clicks) == (240, 30)
     assert told.click_rate.low < 30 / 240 < told.click_rate.high
     assert told.best
+    assert [name.name for name in prompt_book(world.db)][:2] == [
+        "subject/benefit",
+        "subject/direct",
+    ]
+    assert results_csv(world.db, home, number, now=LATER).count("\n") > 4
     board = segment_board(world.db)
     assert sum(row.response.sends for row in board.rows if row.response) == 240
     one = segment_detail(world.db, world.segments[0])
