@@ -139,13 +139,14 @@ def _update(desk: Desk, change: CrmChange) -> Effect:
         if change.revision <= contact.deleted:
             return Effect.UNCHANGED
         return desk.refuse(contact, "deleted", "an update of a contact that was deleted")
-    values, stamps = newer(change.values, change.revision, contact.stamps)
+    told = {name: value for name, value in change.values.items() if value}  # empty deletes nothing
+    values, stamps = newer(told, change.revision, contact.stamps)
     if not values and not change.stop:
         return Effect.UNCHANGED
     fresh = {name for name in values if _differs(name, contact.stamps, stamps)}
     lead = _lead(desk.session, contact.lead_id)
     read = desk.contacts.read(
-        _consent_together(desk.contacts, values, change.values, fresh),
+        _consent_together(desk.contacts, values, told, fresh),
         email=lead[0] if lead else "",
         position=change.position,
     )

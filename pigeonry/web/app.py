@@ -18,9 +18,10 @@ from pigeonry.store.session import Database
 from pigeonry.web import healthz, static
 from pigeonry.web.answers import HEADERS, problem
 from pigeonry.web.auth import entrance
+from pigeonry.web.crm_drain import CrmDrain
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
-from pigeonry.web.hooks import conversions, inbound, sendgrid
+from pigeonry.web.hooks import conversions, crm, inbound, sendgrid
 from pigeonry.web.limits import Turned
 from pigeonry.web.pages import (
     account,
@@ -46,6 +47,7 @@ _ROUTERS = (
     sendgrid,
     inbound,
     conversions,
+    crm,
 )
 # What needs a sign-in; in the order of the header.
 _CONSOLE = (
@@ -78,7 +80,10 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
         )
         app.state.site = site
         draining = Drain(site) if drain else None
+        crm_drain = CrmDrain(site) if drain and home.settings.crm else None
         yield
+        if crm_drain:
+            crm_drain.close()
         if draining:
             draining.close()
         inbox.close()

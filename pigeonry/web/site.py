@@ -44,10 +44,12 @@ class Site:
             "sendgrid": Budget(48_000_000),
             "inbound": Budget(24_000_000),
             "conversions": Budget(16_000_000),
+            "crm": Budget(24_000_000),
             "forms": Budget(4_000_000),
             "console": Budget(16_000_000),
         }
     )
+    crm_came: threading.Event = field(default_factory=threading.Event)  # news of a CRM is stored
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, name: str, number: int = 1) -> None:

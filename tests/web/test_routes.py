@@ -30,6 +30,7 @@ ANONYMOUS = {
     "/hooks/sendgrid",  # signed
     "/hooks/inbound/{secret}",  # secret in the path
     "/hooks/crm/{source}",  # signed
+    "/hooks/crm/{source}/{token}",  # secret in the path
     "/api/v1/conversions",  # a token of its own
     "/api/v1/openapi.json",  # what the API is
 }
