@@ -85,6 +85,20 @@ def keep_answer(session: Session, token_id: int, key: str, said: Answer, at: dat
     session.flush()
 
 
+def settle_answer(session: Session, token_id: int, key: str, status: int, made: str) -> None:
+    session.execute(
+        update(ApiAnswer)
+        .where(ApiAnswer.api_token_id == token_id, ApiAnswer.key == key)
+        .values(status=status, made=made)
+    )
+
+
+def drop_answer(session: Session, token_id: int, key: str) -> None:
+    session.execute(
+        delete(ApiAnswer).where(ApiAnswer.api_token_id == token_id, ApiAnswer.key == key)
+    )
+
+
 def forget_answers(session: Session, before: datetime) -> None:
     session.execute(delete(ApiAnswer).where(ApiAnswer.created_at < before))
 

@@ -17,6 +17,9 @@ from pigeonry.service.inbox import Inbox
 from pigeonry.store.session import Database
 from pigeonry.web import healthz, static
 from pigeonry.web.answers import HEADERS, problem
+from pigeonry.web.api import campaigns as api_campaigns
+from pigeonry.web.api import document as api_document
+from pigeonry.web.api import leads as api_leads
 from pigeonry.web.auth import entrance
 from pigeonry.web.crm_drain import CrmDrain
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
@@ -48,6 +51,9 @@ _ROUTERS = (
     inbound,
     conversions,
     crm,
+    api_leads,
+    api_campaigns,
+    api_document,
 )
 # What needs a sign-in; in the order of the header.
 _CONSOLE = (
