@@ -60,7 +60,7 @@ def _suggest(name: str, cells: Sequence[str]) -> Suggestion:
         return Suggestion(field, sure, Why.NAME)
     for candidate, look in _LOOKS.items():
         share = _share(look, stated)
-        if len(stated) >= 3 and share >= 0.7:
+        if len(stated) >= 3 and share >= 0.6:
             return Suggestion(candidate, round(0.9 * share, 2), Why.CELLS)
     near = get_close_matches(folded, _NAMES, 1, _NEAR) if len(folded) > 3 else []
     if near and _NAMES[near[0]] not in _STRICT:

@@ -19,10 +19,11 @@ from pigeonry.service.leads import ImportReport, import_leads
 from pigeonry.service.upload_preview import Choices, choices_of
 from pigeonry.service.uploads import DRY_RUN, IMPORT, called, file_of, report_of, show
 from pigeonry.store import imports, uploads
+from pigeonry.store import jobs as job_rows
 from pigeonry.store.session import Database
 from pigeonry.store.uploads import Upload
 
-_COUNTS = ("rows", "created", "updated", "unchanged", "rejected", "suppressed", "consented")
+COUNTS = ("rows", "created", "updated", "unchanged", "rejected", "suppressed", "consented")
 _ERRORS = 200  # that a report of a dry run shows
 
 
@@ -66,6 +67,13 @@ def ask_undo(db: Database, home: Home, run_id: int, *, by: str, now: datetime) -
     return jobs.ask(
         db, home, "undo", {"import": run_id}, subject=f"import:{run_id}", by=by, now=now
     )
+
+
+def undo_of(db: Database, run_id: int) -> Job | None:
+    """The newest job that undoes an import."""
+    with db.read() as session:
+        found = job_rows.newest(session, ("undo",), subject=f"import:{run_id}", limit=1)
+    return found[0] if found else None
 
 
 def dry_run_of(home: Home, upload: Upload) -> DryRun | None:
@@ -178,10 +186,10 @@ def _say_stored(work: Work, upload_id: int, *, cancelled: bool) -> None:
             audit.note(
                 session, work.home, actor=work.job.asked_by, action="import.cancelled",
                 subject=f"import:{run.id}", now=work.now(),
-                **{name: run.counts.get(name, 0) for name in _COUNTS},
+                **{name: run.counts.get(name, 0) for name in COUNTS},
             )  # fmt: skip
-    work.note(**{name: run.counts.get(name, 0) for name in _COUNTS}, **{"import": run.id})
+    work.note(**{name: run.counts.get(name, 0) for name in COUNTS}, **{"import": run.id})
 
 
 def _counts(report: ImportReport) -> dict[str, int]:
-    return {name: int(getattr(report, name)) for name in _COUNTS}
+    return {name: int(getattr(report, name)) for name in COUNTS}

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from audience import delimiter as delimiters
 from audience.aliases import Field
 from audience.csv_import import Table, open_table
 from audience.evidence import NEEDED, proof
@@ -27,7 +26,6 @@ from pigeonry.store.uploads import Upload
 
 FIELDS = tuple(field.value for field in Field)
 ENCODINGS = ("utf-8", "windows-1250", "windows-1252", "iso-8859-2", "iso-8859-16", "utf-16")
-DELIMITERS = dict(delimiters.NAMES)  # character -> its name in `--delimiter`
 EVIDENCE = tuple(NEEDED)
 _ROWS, _SAMPLE = 8, 200  # rows that are shown, rows that suggestions look at
 _CELL = 80  # characters of a cell that are shown

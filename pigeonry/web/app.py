@@ -25,16 +25,20 @@ from pigeonry.web.crm_drain import CrmDrain
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
 from pigeonry.web.hooks import conversions, crm, inbound, sendgrid
+from pigeonry.web.keeper import Keeper
 from pigeonry.web.limits import Turned
 from pigeonry.web.pages import (
     account,
     dashboard,
+    jobs,
+    leads,
     prompts,
     results,
     run,
     segments,
     studio,
     studio_briefs,
+    upload,
 )
 from pigeonry.web.site import Site
 
@@ -60,6 +64,9 @@ _CONSOLE = (
     entrance,
     account,
     dashboard,
+    upload,
+    leads,
+    jobs,
     segments,
     studio,
     studio_briefs,
@@ -87,7 +94,10 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
         app.state.site = site
         draining = Drain(site) if drain else None
         crm_drain = CrmDrain(site) if drain and home.settings.crm else None
+        keeping = Keeper(site) if drain else None
         yield
+        if keeping:
+            keeping.close()
         if crm_drain:
             crm_drain.close()
         if draining:
