@@ -29,15 +29,19 @@ from pigeonry.web.keeper import Keeper
 from pigeonry.web.limits import Turned
 from pigeonry.web.pages import (
     account,
+    audit,
     dashboard,
     jobs,
     leads,
+    operators,
     prompts,
     results,
     run,
     segments,
+    settings,
     studio,
     studio_briefs,
+    tokens,
     upload,
 )
 from pigeonry.web.site import Site
@@ -73,6 +77,10 @@ _CONSOLE = (
     run,
     results,
     prompts,
+    settings,
+    operators,
+    tokens,
+    audit,
 )
 
 
