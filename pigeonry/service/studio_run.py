@@ -54,6 +54,9 @@ class Because(StrEnum):
     PARKED = "parked"  # a person has to say what became of some
 
 
+_STUCK = frozenset({Because.PAUSED, Because.HOLD, Because.QUIET, Because.NOBODY, Because.WISH})
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """One reason; `until` where it is known, `messages` where some are meant, `said` as it was recorded."""
@@ -149,6 +152,7 @@ def look(db: Database, home: Home, campaign_id: int, *, now: datetime) -> Snapsh
             waits = [Wait(Because.HOLD, until=None, said=held.reason), *waits]
     waiting = sum(counts[state] for state in _WAITING)
     rate = left / _RATE_SECONDS
+    stuck = any(wait.because in _STUCK for wait in waits)  # then speed says nothing of the end
     return Snapshot(
         campaign=campaign_id,
         name=row.name,
@@ -157,7 +161,7 @@ def look(db: Database, home: Home, campaign_id: int, *, now: datetime) -> Snapsh
         counts=counts,
         held_out=int(row.notes.get("assign_test", {}).get("held_out", 0)),
         rate=rate,
-        seconds_left=waiting / rate if rate and waiting else None,
+        seconds_left=waiting / rate if rate and waiting and not stuck else None,
         waits=tuple(waits),
         at=now,
     )

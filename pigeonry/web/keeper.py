@@ -1,4 +1,5 @@
-"""Beside the pages: starts jobs that wait and jobs whose process died, and deletes uploads that are too old."""
+"""Beside the pages: starts jobs that wait and jobs whose process died, and deletes uploads that are too old;
+lets campaigns go on that waited for the morning."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import threading
 import time
 
 from pigeonry.errors import PigeonryError
-from pigeonry.service import jobs, uploads
+from pigeonry.service import jobs, studio_start, uploads
 from pigeonry.web.site import Site
 
 _LOOK_SECONDS = 5.0
@@ -38,6 +39,7 @@ class Keeper:
             wait = _LOOK_SECONDS
             try:
                 jobs.keep_up(site.db, site.home, now=site.clock())
+                studio_start.go_on_due(site.db, site.home, now=site.clock())
                 if time.monotonic() - swept > _SWEEP_SECONDS:
                     swept = time.monotonic()
                     uploads.sweep(site.db, site.home, now=site.clock())
