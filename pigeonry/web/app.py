@@ -21,6 +21,7 @@ from pigeonry.web.api import campaigns as api_campaigns
 from pigeonry.web.api import document as api_document
 from pigeonry.web.api import leads as api_leads
 from pigeonry.web.auth import entrance
+from pigeonry.web.auth.routes import lost
 from pigeonry.web.crm_drain import CrmDrain
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
 from pigeonry.web.drain import Drain
@@ -180,8 +181,12 @@ def _outside(request: Request, error: Exception) -> Response:
     return problem(request, 503, "not now, come again", retry_after=30)
 
 
-def _http(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        own = await lost(request)
+        if own is not None:
+            return own
     allow = (error.headers or {}).get("Allow", "")
     return problem(request, error.status_code, "there is no such thing here", allow=allow)
 

@@ -104,6 +104,16 @@ def test_the_console_answers_under_its_own_name_only(visitor: Visitor) -> None:
     assert visitor.get("/account", headers={"Host": "localhost:1"}).status_code == 200
 
 
+def test_a_page_that_is_not_there_is_said_by_the_console_to_whoever_is_signed_in(
+    visitor: Visitor,
+) -> None:
+    own = visitor.get("/nothing/here")
+    assert own.status_code == 404
+    assert "there is no such page" in own.text
+    assert "there is no such page" not in visitor.anonymous().get("/nothing/here").text
+    assert visitor.get("/api/v1/nothing").headers["content-type"] == "application/problem+json"
+
+
 def _filled(path: str) -> str:
     """The path with numbers in place of its parameters."""
     parts = ["1" if part.startswith("{") else part for part in path.split("/")]

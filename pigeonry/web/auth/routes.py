@@ -115,6 +115,19 @@ class Console(APIRouter):
         return add
 
 
+async def lost(request: Request) -> Response | None:
+    """The console's own page for an address that does not exist; None for whoever is not signed in."""
+    site: Site = request.app.state.site
+    program = request.url.path.startswith(("/api/", "/hooks/"))
+    if program or not hosts.belongs(request, site.home) or not cookies.token(request, site.home):
+        return None
+    visit = await _known(request)
+    if visit.who is None:
+        return None
+    missing = NotFound(visit.t("base.lost"), fix=visit.t("base.lost_fix"))
+    return await run_in_threadpool(visit.wrong, missing, 404)
+
+
 async def _known(request: Request) -> Visit:
     """Who visits. A host name that the console does not answer under sees what is not there."""
     site: Site = request.app.state.site
