@@ -62,12 +62,14 @@ def parked_command(output: Output, campaign: int | None) -> None:
 @command_body
 def resolve_command(output: Output, message_id: int, sent: bool | None) -> None:
     """Say what became of a parked or unknown message."""
-    from pigeonry.service.sending import resolve
+    from pigeonry.service.uncertain import resolve
 
     if sent is None:
         raise click.UsageError("say --sent or --not-sent")
     _, database = output.open()
-    resolve(database, message_id, sent, now=datetime.now(UTC))
+    runs_again = resolve(database, message_id, sent, now=datetime.now(UTC))
     state = "accepted" if sent else "planned"
     output.say(f"message {message_id} is now {state}")
+    if runs_again:
+        output.say("  -> its campaign was done: run it again with --send, and this one leaves")
     output.result({"message": message_id, "state": state})

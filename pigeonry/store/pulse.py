@@ -25,6 +25,10 @@ class KeptBack:
     until: datetime | None
 
 
+def campaign_of(session: Session, message_id: int) -> int | None:
+    return session.scalar(select(Message.campaign_id).where(Message.id == message_id))
+
+
 def left_since(
     session: Session, campaign_id: int, channels: Collection[str], since: datetime
 ) -> int:

@@ -27,6 +27,7 @@ from pigeonry.service import (
     studio_run,
     studio_start,
     studio_variants,
+    uncertain,
 )
 from pigeonry.service.outcomes import summarise
 from pigeonry.service.studio_run import Because
@@ -340,6 +341,10 @@ def test_a_run_is_watched_by_all_with_one_look_and_stopped_by_anybody(
     assert studio_run.look(database, night, number, now=later).uncertain == 1
     [parked] = studio_run.uncertain(database, number)
     assert parked.state is MessageState.PARKED
+    assert uncertain.resolve(database, parked.id, False, now=later)  # the campaign was done
+    campaigns.run_campaign(database, night, number, clock=lambda: later, send=True)
+    after = studio_run.look(database, night, number, now=later)
+    assert (after.state, after.sent, after.waiting) == ("done", done.sent, 0)
 
 
 def test_prefect_starts_the_campaign_where_a_worker_stands_ready(

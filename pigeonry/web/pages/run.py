@@ -12,7 +12,14 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from pigeonry.errors import NotFound, OutsideFailure, PigeonryError, Refused, WrongUse
-from pigeonry.service import jobs, sending, sign_in, studio_briefs, studio_run, studio_start
+from pigeonry.service import (
+    jobs,
+    sign_in,
+    studio_briefs,
+    studio_run,
+    studio_start,
+    uncertain,
+)
 from pigeonry.service.stages import STAGES
 from pigeonry.service.studio_run import Snapshot, Watch
 from pigeonry.web.auth import EDIT, SEND, VIEW, Console, Nav, TheVisit, Visit
@@ -98,9 +105,11 @@ def resolve(visit: TheVisit, campaign_id: int, message_id: int) -> Response:
         row.id for row in studio_run.uncertain(visit.db, campaign_id, limit=1000)
     }:
         raise NotFound("no such parked message", where=f"message {message_id}")
-    sending.resolve(visit.db, message_id, answer == "sent", now=visit.now)
+    again = uncertain.resolve(visit.db, message_id, answer == "sent", now=visit.now)
     visit.audit("message.resolved", f"message:{message_id}", sent=answer == "sent")
     _watch(visit).stale(campaign_id)
+    if again:
+        return _go_on(visit, campaign_id)
     said = "run.resolved.sent" if answer == "sent" else "run.resolved.not"
     return visit.go(f"/run/{campaign_id}#parked", said)
 
