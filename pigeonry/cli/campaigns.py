@@ -1,4 +1,4 @@
-"""`pigeonry campaign ...`: run, list, show, approve, pause, resume, cancel, report."""
+"""`pigeonry campaign ...`: forecast, run, list, show, approve, send back, pause, resume, cancel, report."""
 
 from __future__ import annotations
 
@@ -152,6 +152,74 @@ def approve(output: Output, number: int, by: str) -> None:
     campaigns.approve(db, number, by=by, now=utc_now())
     output.say(f"campaign {number} is approved by {by}")
     output.result({"campaign": number, "approved_by": by})
+
+
+@campaign.command("send-back")
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="What should change.")
+@click.option("--by", default="command line", show_default=True, help="Who sends them back.")
+@command_body
+def send_back(output: Output, number: int, reason: str, by: str) -> None:
+    """Send a campaign's variants back; an approval on which nothing was done yet is taken back."""
+    from pigeonry.service.studio_variants import send_back as service
+
+    _, db = output.open()
+    service(db, number, reason=reason, by=by, now=utc_now())
+    output.say(f"campaign {number} waits for approval again")
+    output.result({"campaign": number, "sent_back_by": by, "reason": reason})
+
+
+@campaign.command()
+@click.argument("brief", type=click.Path(path_type=Path, dir_okay=False))
+@command_body
+def forecast(output: Output, brief: Path) -> None:
+    """Whom BRIEF reaches, what its texts may cost, what its test can show, and how long it takes.
+
+    Writes and sends nothing.
+    """
+    from generation.brief import read_brief
+    from pigeonry.service import studio_forecast
+
+    home, db = output.open()
+    found = studio_forecast.forecast(db, home, read_brief(brief), now=utc_now())
+    people, cost, test, length = found.audience, found.cost, found.test, found.duration
+    output.say(
+        f"{people.reach.mailable:,} of {people.reach.total:,} leads may be mailed "
+        f"({people.reach.no_consent:,} without consent, {people.reach.suppressed:,} suppressed, "
+        f"{people.reach.elsewhere:,} elsewhere)\n"
+        f"  held out {people.held_out:,}  test wave {people.test:,}  rest {people.rest:,}\n"
+        f"  {cost.texts} texts, at most {cost.upper / 1e6:.6f} {cost.currency}, "
+        f"expected {cost.expected / 1e6:.6f}"
+    )
+    if test is not None:
+        output.say(
+            f"  at a click rate of {test.rate:.1%}{' (assumed)' if test.assumed else ''} the end shows a lift "
+            f"from {test.end.lift * 100:.2f} points on; a lift of {studio_forecast.WANTED:.0%} needs "
+            f"{test.needed:,} people"
+        )
+    output.say(f"  about {length.total / 3600:.1f} hours ({', '.join(length.because)})")
+    output.result(
+        {
+            "mailable": people.reach.mailable,
+            "leads": people.reach.total,
+            "no_consent": people.reach.no_consent,
+            "suppressed": people.reach.suppressed,
+            "elsewhere": people.reach.elsewhere,
+            "held_out": people.held_out,
+            "test": people.test,
+            "rest": people.rest,
+            "texts": cost.texts,
+            "cost_upper": cost.upper / 1e6,
+            "cost_expected": cost.expected / 1e6,
+            "currency": cost.currency,
+            "rate": test.rate if test else None,
+            "rate_assumed": test.assumed if test else None,
+            "lift_test": test.wave.lift if test else None,
+            "lift_end": test.end.lift if test else None,
+            "people_needed": test.needed if test else None,
+            "seconds": length.total,
+        }
+    )
 
 
 def _state_command(name: str, help_text: str) -> None:
