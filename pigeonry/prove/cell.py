@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,8 +95,10 @@ def scene(
     limits: Limits,
     shares: Mapping[str, float] | None = None,
     delay_ms: float = 0.0,
+    on: Callable[[Path], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Scene]:
-    """Set up everything that one trial needs. `shares` of mischief: the channel's usual ones when not given."""
+    """Set up everything that one trial needs. `shares` of mischief: the channel's usual ones when not given. The
+    home lies `on` a disk that is made for its folder."""
     usual = {"smtp": mischief.SMTP, "sendgrid": mischief.SENDGRID}.get(channel, {})
     script = mischief.Mischief(
         seed, delay_ms=delay_ms, shares=dict(usual if shares is None else shares)
@@ -105,6 +107,7 @@ def scene(
         tempfile.TemporaryDirectory(prefix="prove-") as name,
         database_url(database, Path(name)) as url,
         _far_end(channel, Path(name) / "sink.log", script) as port,
+        on(Path(name) / "home"),
     ):
         folder = Path(name)
         home = make_home(folder / "home", channel=channel, url=url, port=port, limits=limits)

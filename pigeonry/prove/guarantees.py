@@ -21,6 +21,7 @@ from pigeonry.prove.trials import (
     stopping,
     suppressing,
     trouble,
+    troubled_database,
     webhooks,
 )
 
@@ -102,6 +103,19 @@ GUARANTEES = (
         "An outage that is longer than the provider repeats (SendGrid: 24 hours; `pigeonry events pull` then fetches "
         "what stops people). A proxy in front that answers for us.",
         webhooks.no_event_is_lost,
+    ),
+    Guarantee(
+        "G12 Database trouble",
+        "While mail is sent and events come, another program holds SQLite's lock, the disk is full, PostgreSQL is "
+        "started again or its connections are cut: senders wait or end with an error that says what to do, webhooks "
+        "are taken late or answered 503 with Retry-After, no mail leaves without an intent on the disk, nothing is "
+        "sent twice or lost, and the database stays whole.",
+        "A locked database is waited for (30 s). Of a full disk and a lost server a sender ends with exit code 4: the "
+        "same command again goes on, and the proof starts it again as a supervisor does. The web process goes on by "
+        "itself.",
+        "A disk or a server that says that it has stored what it has not. SMTP hand-overs whose outcome could be "
+        "written neither to the database nor to the journal are parked for a person.",
+        troubled_database.database_trouble,
     ),
     Guarantee(
         "G17 One click works and cannot be abused",

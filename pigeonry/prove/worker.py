@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pigeonry.config import load_home
 from pigeonry.errors import PigeonryError
+from pigeonry.prove.mishaps import keep_small
 from pigeonry.service.homes import open_database
 from pigeonry.service.sending import send_campaign
 
@@ -25,6 +26,7 @@ PATIENCE = 30.0  # seconds that it waits for what another sender may still give 
 def main() -> int:
     home, campaign_id = load_home(Path(sys.argv[1])), int(sys.argv[2])
     shift = timedelta(seconds=float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
+    keep_small()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
@@ -39,6 +41,9 @@ def main() -> int:
     except PigeonryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:  # as the command line does: the disk is full, say
+        sys.stderr.write(f"{error}\n  -> mend that and run the same command again\n")
+        return 4
     return 0 if stop.is_set() or not report.waiting else 1
 
 

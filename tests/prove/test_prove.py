@@ -13,6 +13,7 @@ from pigeonry.prove.trials import (
     redirecting,
     restoring,
     suppressing,
+    troubled_database,
     webhooks,
 )
 
@@ -66,6 +67,12 @@ def test_a_tracked_link_leads_where_its_campaign_says_or_nowhere() -> None:
 @pytest.mark.slow
 def test_no_acknowledged_event_is_lost_when_the_web_process_is_killed() -> None:
     all_held(webhooks.no_event_is_lost(Setting(messages=250, kills=3, databases=("sqlite",))))
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing_and_sends_nothing_twice() -> None:
+    setting = Setting(messages=160, kills=8)
+    all_held([troubled_database.one(setting, "smtp", "sqlite", "full")])
 
 
 def all_held(outcomes: list[Outcome]) -> None:
