@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -181,13 +182,26 @@ def _outside(request: Request, error: Exception) -> Response:
     return problem(request, 503, "not now, come again", retry_after=30)
 
 
+def _methods(request: Request) -> str:
+    """What the address can be asked for, whichever routes it is that answer."""
+    waiting: list[Any] = list(request.app.routes)
+    found: set[str] = set()
+    while waiting:
+        route = waiting.pop()
+        if hasattr(route, "original_router"):
+            waiting += route.original_router.routes
+        elif route.path_regex.match(request.url.path):
+            found |= route.methods
+    return ", ".join(sorted(found))
+
+
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         own = await lost(request)
         if own is not None:
             return own
-    allow = (error.headers or {}).get("Allow", "")
+    allow = _methods(request) if error.status_code == 405 else ""
     return problem(request, error.status_code, "there is no such thing here", allow=allow)
 
 

@@ -111,6 +111,7 @@ def test_a_page_that_is_not_there_is_said_by_the_console_to_whoever_is_signed_in
     assert own.status_code == 404
     assert "there is no such page" in own.text
     assert "there is no such page" not in visitor.anonymous().get("/nothing/here").text
+    assert visitor.client.delete("/api/v1/suppressions").headers["allow"] == "GET, POST"
     assert visitor.get("/api/v1/nothing").headers["content-type"] == "application/problem+json"
 
 

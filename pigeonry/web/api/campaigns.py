@@ -24,8 +24,8 @@ from pigeonry.web.api.shapes import (
     Page,
     PeopleOut,
     SegmentOut,
+    SendIn,
     StartedOut,
-    StartIn,
     StateOut,
     VariantOut,
 )
@@ -114,7 +114,7 @@ def write(call: TheCall, campaign_id: Id) -> StartedOut:
 
 
 @router.post("/campaigns/{campaign_id}/send", scope=Scope.SEND, status_code=202)
-def send(call: TheCall, campaign_id: Id, body: StartIn) -> StartedOut:
+def send(call: TheCall, campaign_id: Id, body: SendIn) -> StartedOut:
     """Start sending what is approved. A large sending needs the number of people in the body."""
     there = studio_start.people(call.db, campaign_id, now=call.now)
     studio_start.confirm(call.home, str(body.people), shown=body.people, now_there=there)

@@ -20,7 +20,15 @@ Cursor = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next` of
 Limit = Annotated[int, Query(ge=1, le=200)]
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 Text = Annotated[str, Field(max_length=100_000, pattern=r"^[^\u0000]*$")]
-Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=320,
+        pattern=r"^[^\u0000-\u001f\u007f]*$",
+        json_schema_extra={"format": "email"},
+    ),
+]
 
 
 class _In(BaseModel):
@@ -183,12 +191,10 @@ class CampaignOut(BaseModel):
     variants: list[VariantOut]
 
 
-class StartIn(_In):
-    """`send` false: write and score, up to the approval. `people` is asked for before a large sending: the
-    number that GET /campaigns/{id}/people gives."""
+class SendIn(_In):
+    """`people` is asked for before a large sending: the number that GET /campaigns/{id}/people gives."""
 
-    send: bool = False
-    people: Annotated[int, Field(ge=0, le=LARGEST_ID)] = 0
+    people: Annotated[int, Field(ge=0, le=10_000_000_000)] = 0
 
 
 class StartedOut(BaseModel):
