@@ -271,6 +271,12 @@ class Watch:
             self._shared.pop(campaign_id, None)
 
 
+def under_way(db: Database) -> list[CampaignRow]:
+    """Campaigns that are not over, newest first."""
+    with db.read() as session:
+        return campaign_store.in_state(session, "running", "waiting", "paused")[::-1]
+
+
 def change(db: Database, campaign_id: int, word: str) -> str:
     """Pause, resume or cancel by name; the state afterwards. Raises KeyError for another word."""
     return {

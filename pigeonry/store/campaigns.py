@@ -122,10 +122,10 @@ def every(session: Session) -> list[CampaignRow]:
     return [_row(row) for row in session.scalars(select(Campaign).order_by(Campaign.id.desc()))]
 
 
-def in_state(session: Session, state: str) -> list[CampaignRow]:
-    """Campaigns in that state, oldest first."""
-    rows = session.scalars(select(Campaign).where(Campaign.state == state).order_by(Campaign.id))
-    return [_row(row) for row in rows]
+def in_state(session: Session, *states: str) -> list[CampaignRow]:
+    """Campaigns in one of these states, oldest first."""
+    query = select(Campaign).where(Campaign.state.in_(states)).order_by(Campaign.id)
+    return [_row(row) for row in session.scalars(query)]
 
 
 def newest(session: Session, *, limit: int, before: int | None = None) -> list[CampaignRow]:

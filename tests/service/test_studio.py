@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -22,6 +23,7 @@ from pigeonry.service import (
     job_work,
     jobs,
     learning,
+    stages,
     studio_briefs,
     studio_forecast,
     studio_run,
@@ -172,8 +174,9 @@ def test_the_forecast_counts_everybody_once_and_never_passes_the_cap(
 
 
 def test_texts_are_edited_only_as_checks_allow_and_nothing_leaves_unapproved(
-    home: Home, database: Database, tmp_path: Path
+    home: Home, any_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    database = any_database
     small = small_home(home)
     add_leads(database, small, tmp_path, 30)
     number = written(database, small)
@@ -245,6 +248,20 @@ def test_texts_are_edited_only_as_checks_allow_and_nothing_leaves_unapproved(
     assert back.sent_back is not None
     assert back.sent_back.reason == "mai cald"
     assert campaigns.run_campaign(database, small, number, send=True).next == "approve"
+
+    # Even a yes that is taken back while the approval is being noted stops everything.
+    campaigns.approve(database, number, by="bob", now=NOW, seen=back.seen)
+    heard = stages.WORK["approve"]
+
+    def taken_back(run: stages.Run) -> Any:
+        note = heard(run)
+        studio_variants.send_back(database, number, reason="stop", by="eva", now=NOW)
+        return note
+
+    with monkeypatch.context() as patched:
+        patched.setitem(stages.WORK, "approve", taken_back)
+        stopped = campaigns.run_campaign(database, small, number, clock=lambda: NOW, send=True)
+    assert (stopped.next, campaigns.view(database, number).planned) == ("approve", 0)
 
     campaigns.approve(database, number, by="bob", now=NOW, seen=back.seen)
     assert (

@@ -15,7 +15,6 @@ from pigeonry.errors import NotFound, OutsideFailure, PigeonryError, Refused, Wr
 from pigeonry.service import (
     jobs,
     sign_in,
-    studio_briefs,
     studio_run,
     studio_start,
     uncertain,
@@ -31,15 +30,13 @@ router = Console(nav=Nav("/run", "run.nav"))
 _STREAM_SECONDS = 300.0  # then the browser comes again, and is asked who it is
 _BEAT_SECONDS = 15.0  # something at least so often, or a proxy hangs up
 _MOST_STREAMS = 100
-_OPEN = ("running", "waiting", "paused")
 _open_streams = 0
 
 
 @router.page("/run", may=VIEW)
 def index(visit: TheVisit) -> Response:
     """Campaigns that are not over."""
-    rows = [row for row in studio_briefs.made(visit.db, limit=500) if row.state in _OPEN]
-    return visit.page("run_index", campaigns=rows)
+    return visit.page("run_index", campaigns=studio_run.under_way(visit.db))
 
 
 @router.page("/run/{campaign_id}", may=VIEW)
