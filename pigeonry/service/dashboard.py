@@ -17,7 +17,7 @@ from pigeonry.domain.message import MessageState
 from pigeonry.service import holding
 from pigeonry.service.jobs import KINDS
 from pigeonry.service.learned import Learned, last_learned
-from pigeonry.service.looks import LOOKS, Answer, brief_problems, home_problems
+from pigeonry.service.looks import LOOKS, Answer, Problem, brief_problems, home_problems
 from pigeonry.store import campaigns, glance, jobs, messages
 from pigeonry.store.campaigns import CampaignRow
 from pigeonry.store.glance import LeadCounts
@@ -55,7 +55,8 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One thing to do. `count` is of what the need counts (of JOB: its number); `detail` is said by a check or a provider;
+    """One thing to do. `count` is of what the need counts (of JOB: its number); `detail` is said by a provider or a job,
+    `problems` by checks;
     `rate` and `limit` are fractions. `over`: the limit is passed, not only near."""
 
     need: Need
@@ -64,6 +65,7 @@ class Attention:
     name: str = ""
     detail: str = ""
     fix: str = ""
+    problems: tuple[Problem, ...] = ()
     rate: float = 0.0
     limit: float = 0.0
     over: bool = False
@@ -136,18 +138,16 @@ def dashboard(db: Database, home: Home, *, now: datetime, patience: float = _PAT
     for number, source in sources.items():
         problems = brief_problems(home, number, source, now=now, patience=patience / 10)
         looked = looked and problems.fresh
-        for problem in problems.value or ():
+        if problems.value:
             needs.append(
                 Attention(
-                    Need.PREFLIGHT, campaign=number, name=titles[number], detail=problem.detail,
-                    fix=problem.fix,
+                    Need.PREFLIGHT, len(problems.value), campaign=number, name=titles[number],
+                    problems=problems.value,
                 )
             )  # fmt: skip
     amiss = home_problems(home, now=now, patience=patience / 10)
-    needs += [
-        Attention(Need.SETUP, name=problem.name, detail=problem.detail, fix=problem.fix)
-        for problem in amiss.value or ()
-    ]
+    if amiss.value:
+        needs.append(Attention(Need.SETUP, len(amiss.value), problems=amiss.value))
     order = list(Need)
     return Dashboard(
         needs=tuple(sorted(needs, key=lambda need: order.index(need.need))),
@@ -171,7 +171,10 @@ def _asks(row: CampaignRow) -> bool:
 
 
 def _runs(campaign: OpenCampaign) -> bool:
-    return campaign.state == "running" or bool(campaign.planned)
+    """Whether it works now; one that waits for a person or for replies goes on later."""
+    return campaign.state == "running" or (
+        campaign.state == "waiting" and campaign.stage.startswith("send") and campaign.waiting > 0
+    )
 
 
 def _open(session: Session, row: CampaignRow) -> OpenCampaign:

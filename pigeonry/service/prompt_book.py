@@ -53,7 +53,8 @@ class PromptName:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a comparison. `kind`: "same", "gone" (only in the first), "new" (only in the second)."""
+    """A line of a comparison. `kind`: "same", "gone" (only in the first), "new" (only in the second), "left
+    out" (in place of lines that are the same)."""
 
     kind: str
     text: str
@@ -173,6 +174,8 @@ def _lines(first: str, second: str) -> tuple[tuple[Line, ...], int]:
     found: list[Line] = []
     shown = 0
     for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(3):
+        if group[0][1] > 0:
+            found.append(Line("left out", "…"))
         for tag, a1, a2, b1, b2 in group:
             if tag == "equal":
                 found += [Line("same", text) for text in old[a1:a2]]

@@ -21,6 +21,7 @@ from pigeonry.service.results_kept import SeenResults, seen_results
 from pigeonry.store import campaigns, messages, posteriors, segments
 from pigeonry.store.campaigns import ArmPlan, CampaignRow
 from pigeonry.store.session import Database
+from scoring.evaluate import Contrast
 
 PAGE = 50  # campaigns of the list
 _ROW = (
@@ -60,12 +61,12 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class ResultsPage:
-    """`seen` is None while a large campaign's results were never worked out. `simulated`: the recipients
-    are no people."""
+    """`seen` is None while a large campaign's results were never worked out. `contrasts` name the leader
+    first where it takes part. `simulated`: the recipients are no people."""
 
     row: CampaignRow
-    counts: Mapping[MessageState, int]
     seen: SeenResults | None
+    contrasts: tuple[Contrast, ...]
     waves: tuple[Wave, ...]
     costs: CostReport
     moves: tuple[Move, ...]
@@ -93,15 +94,16 @@ def results_page(db: Database, home: Home, campaign_id: int, *, now: datetime) -
     seen = seen_results(db, home, campaign_id, now=now)
     with db.read() as session:
         row = campaigns.get(session, campaign_id)
-        counts = messages.counts(session, campaign_id)
         arms = campaigns.arms(session, campaign_id)
         plan = campaigns.plan(session, campaign_id)
         known = posteriors.every(session)
         names = segments.names(session)
     return ResultsPage(
         row=row,
-        counts=counts,
         seen=seen,
+        contrasts=tuple(_led(pair, seen.results.leader) for pair in seen.results.contrasts)
+        if seen
+        else (),
         waves=_waves(seen.results) if seen else (),
         costs=cost_report(db, campaign_id, now=now),
         moves=_moves(arms, believed(plan), known),
@@ -155,6 +157,15 @@ def _rows(results: CampaignResults, names: Mapping[int, str]) -> Iterator[Mappin
 
 def _interval(found: Interval) -> dict[str, float]:
     return {"rate": found.estimate, "low": found.low, "high": found.high}
+
+
+def _led(pair: Contrast, leader: str) -> Contrast:
+    if pair.second != leader:
+        return pair
+    gap = pair.interval
+    return Contrast(
+        pair.second, pair.first, Interval(-gap.estimate, -gap.high, -gap.low, gap.level)
+    )
 
 
 def _waves(results: CampaignResults) -> tuple[Wave, ...]:

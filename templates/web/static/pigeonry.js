@@ -53,7 +53,8 @@
     const grid = { color: colour("--line") };
     const ticks = { color: colour("--soft") };
     const flat = kind === "bars";
-    const numbers = { beginAtZero: kind !== "line" || share, grid, ticks: { ...ticks, callback: written } };
+    const highest = Math.max(...rows.flatMap((row) => columns.map(([, i]) => value(row.cells[i], "high") ?? 0)));
+    const numbers = { beginAtZero: kind !== "line" || share, suggestedMax: highest || undefined, grid, ticks: { ...ticks, callback: written } };
     const names = { grid: { display: false }, ticks };
     new window.Chart(plot.querySelector("canvas"), {
       type: kind === "line" ? "line" : "bar",
