@@ -17,6 +17,7 @@ from pigeonry.domain.brief import Brief
 from pigeonry.domain.clock import Clock, utc_now
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
+from pigeonry.store import acts
 from pigeonry.store import campaigns as store
 from pigeonry.store.session import Database
 
@@ -118,6 +119,9 @@ def _approve(run: Run) -> dict[str, Any] | None:
                 return None
             store.update_state(
                 session, run.campaign_id, approved_by=run.approve_as, approved_at=run.clock()
+            )
+            acts.add(
+                session, run.campaign_id, acts.Action.APPROVED, by=run.approve_as, at=run.clock()
             )
             return {"by": run.approve_as}
     return {"by": row.approved_by}

@@ -75,7 +75,7 @@ def _live(visit: Visit, job: Job) -> dict[str, Any]:
     return {
         "job": job,
         "kind": _Kind(visit)(job.kind),
-        "says": _says(visit, job),
+        "says": says(visit, job),
         "next": _next(job),
         "counts": [
             (visit.t(f"jobs.counts.{name}"), value)
@@ -97,7 +97,7 @@ class _Kind:
         return self._visit.t(key) if key in words.sentences() else kind
 
 
-def _says(visit: Visit, job: Job) -> str:
+def says(visit: Visit, job: Job) -> str:
     if job.state is not JobState.RUNNING:
         return ""
     key = f"jobs.says.{re.sub('[^a-z]+', '_', job.says.lower())}"

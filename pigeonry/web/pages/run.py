@@ -24,6 +24,7 @@ from pigeonry.service.studio_run import Snapshot, Watch
 from pigeonry.web.auth import EDIT, SEND, VIEW, Console, Nav, TheVisit, Visit
 from pigeonry.web.limits import Turned
 from pigeonry.web.pages import studio_words as say
+from pigeonry.web.pages.jobs import says
 
 router = Console(nav=Nav("/run", "run.nav"))
 
@@ -142,6 +143,7 @@ def _live(visit: Visit, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "snapshot": snapshot,
         "job": newest[0] if newest else None,
+        "says": says(visit, newest[0]) if newest else "",
         "stages": STAGES,
         "length": lambda seconds: say.length(visit, seconds),
         "sends": not studio_start.before_sending(snapshot.stage),
