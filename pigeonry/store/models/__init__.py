@@ -35,6 +35,7 @@ from pigeonry.store.models.delivery import (
 )
 from pigeonry.store.models.imports import ImportChange, Upload
 from pigeonry.store.models.learning import EngagementModel, Posterior
+from pigeonry.store.models.notices import Notice, NoticeAddress
 from pigeonry.store.models.operation import (
     ApiAnswer,
     ApiToken,
@@ -82,6 +83,8 @@ __all__ = [
     "MailLink",
     "Message",
     "MessageAttempt",
+    "Notice",
+    "NoticeAddress",
     "Operator",
     "Posterior",
     "Preference",

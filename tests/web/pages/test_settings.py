@@ -105,3 +105,17 @@ def test_a_second_factor_is_switched_on_and_its_page_shows_codes_once(visitor: V
     assert "authenticator app" in said(offer)
     wrong = visitor.post("/account/second-factor/on", {"sealed": "00", "code": "123456"})
     assert wrong.status_code == 400
+
+
+def test_another_program_is_told_and_told_no_more(visitor: Visitor) -> None:
+    assert "No addresses" in said(visitor.get("/settings/notices"))
+    fields = {"url": "https://crm.example.com/hook", "kind": ["campaign.finished", "drift"]}
+    made = visitor.post("/settings/notices", fields)
+    assert re.search(r"<pre>whsec_[\w+/=]{44}</pre>", made.text)
+    assert "whsec_" not in visitor.get("/settings/notices").text
+    for wrong in ({"url": "http://10.0.0.1/"}, {"kind": []}, {"kind": ["test"]}):
+        assert visitor.post("/settings/notices", {**fields, **wrong}).status_code == 400
+    assert visitor.post("/settings/notices/1/test").status_code == 303
+    assert "waiting" in said(visitor.get("/settings/notices"))
+    assert visitor.post("/settings/notices/1/remove").status_code == 303
+    assert visitor.post("/settings/notices/1/remove").status_code == 404
