@@ -9,13 +9,16 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,6 +31,26 @@ from pigeonry.errors import ConfigError
 
 ENV_PREFIX = "PIGEONRY_"
 FILE_NAME = "pigeonry.toml"
+
+
+def _web_address(text: str) -> str:
+    """A base address of ours or of a server's; "" where none is set. Its text is not repeated in an error: it may
+    hold a password."""
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(letter.isspace() for letter in text):
+        raise ValueError("is no web address: write https://host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("is no plain web address: leave out names, passwords, ? and #")
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class _Section(BaseModel):
@@ -65,7 +88,7 @@ class SegmentSettings(_Section):
 class TierSettings(_Section):
     name: str = Field(description="name in the ledger")
     model: str = Field(description="litellm model, e.g. openai/gpt-4.1-nano, or local")
-    endpoint: str = Field("", description="base URL of an OpenAI-compatible server")
+    endpoint: WebAddress = Field("", description="base URL of an OpenAI-compatible server")
     key_env: str = Field("", description="environment variable that holds the key")
     region: str = Field("", description="where the endpoint runs, e.g. eu; local needs none")
     languages: tuple[str, ...] = Field(("ro", "en"), description="languages it may write")
@@ -153,7 +176,7 @@ class SmtpSettings(_Section):
 
 class SendgridSettings(_Section):
     region: Literal["global", "eu"] = Field("eu", description="key: PIGEONRY_SENDGRID_KEY")
-    host: str = Field("", description="another endpoint, e.g. a test server on loopback")
+    host: WebAddress = Field("", description="another endpoint, e.g. a test server on loopback")
     sandbox: bool = Field(False, description="validate only, deliver nothing")
     timeout_seconds: float = Field(30.0, gt=0, description="for each wait on the network")
     asm_group: int = Field(0, ge=0, description="its unsubscribe group; 0: none")
@@ -163,13 +186,13 @@ class SendgridSettings(_Section):
 
 
 class LinkSettings(_Section):
-    base_url: str = Field(
+    base_url: WebAddress = Field(
         "http://127.0.0.1:8080", description="where unsubscribe links lead; https in production"
     )
 
 
 class TrackingSettings(_Section):
-    base_url: str = Field(
+    base_url: WebAddress = Field(
         "", description="host name of its own for opens and clicks; empty: nothing is tracked by us"
     )
     clicks: bool = Field(True, description="links in mails lead over base_url")
@@ -367,8 +390,8 @@ def default_path(env: Mapping[str, str] = os.environ) -> Path:
 def load_home(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Home:
     """Read a home's settings. The folder need not exist yet.
 
-    Raises ConfigError that lists every problem at once: unknown keys with the nearest known one,
-    values of a wrong type, a file that is no TOML.
+    Raises ConfigError that lists every problem at once, and prints no value: unknown keys with the
+    nearest known one, values of a wrong type, secrets that others can read, a file that is no TOML.
     """
     folder = (path or default_path(env)).absolute()
     file = folder / FILE_NAME
@@ -380,15 +403,31 @@ def load_home(path: Path | None = None, env: Mapping[str, str] = os.environ) -> 
             raise ConfigError(
                 f"not a TOML file: {error}", where=str(file), fix="correct that line"
             ) from error
-    _overlay(data, env)
+    problems = [*_overlay(data, env), *_open_secrets(folder / "secrets")]
+    settings = Settings()
     try:
-        return Home(folder, Settings.model_validate(data))
+        settings = Settings.model_validate(data)
     except ValidationError as error:
+        problems = [*(_problem(item) for item in error.errors()), *problems]
+    if problems:
         raise ConfigError(
-            "; ".join(_problem(item) for item in error.errors()),
+            "; ".join(problems),
             where=str(file) if file.exists() else "environment",
             fix="see pigeonry.toml.example for every key and its default",
-        ) from error
+        )
+    return Home(folder, settings)
+
+
+def _open_secrets(folder: Path) -> list[str]:
+    """What can be read by somebody else than its owner."""
+    if not folder.is_dir():
+        return []
+    way_in = stat.S_IMODE(folder.stat().st_mode) & 0o011
+    return [
+        f"secrets/{path.name} can be read by others (chmod 700 {folder.name}, chmod 600 its files)"
+        for path in sorted(folder.iterdir())
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & (way_in << 2)
+    ]
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -397,24 +436,27 @@ def nearest(name: str, known: list[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _overlay(data: dict[str, Any], env: Mapping[str, str]) -> None:
-    """Put `PIGEONRY_SENDING__BATCH=10` over `sending.batch`; lists are comma-separated."""
+def _overlay(data: dict[str, Any], env: Mapping[str, str]) -> list[str]:
+    """Put `PIGEONRY_SENDING__BATCH=10` over `sending.batch`; lists are comma-separated. Returns what is
+    wrong with the names."""
+    problems = []
     for name, value in env.items():
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
         section, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
         part = Settings.model_fields.get(section)
         if part is None:
-            raise ConfigError(
-                f"unknown section {section!r}{nearest(section, list(Settings.model_fields))}",
-                where=name,
-                fix="see pigeonry.toml.example",
-            )
+            known = nearest(section, list(Settings.model_fields))
+            problems.append(f"{name}: unknown section {section!r}{known}")
+            continue
+        if not isinstance(data.setdefault(section, {}), dict):
+            continue  # the file has a value where a table belongs: said when it is read
         kind = getattr(part.annotation, "model_fields", {}).get(key)
         many = kind is not None and str(kind.annotation).startswith("tuple[str")
-        data.setdefault(section, {})[key] = (
+        data[section][key] = (
             [item.strip() for item in value.split(",") if item.strip()] if many else value
         )
+    return problems
 
 
 def _problem(item: Any) -> str:

@@ -19,9 +19,10 @@ def simulated(home: Home) -> str:
 
 def init(home: Home) -> Database:
     """Make what is missing and bring the schema up to date; running it again changes nothing."""
-    for folder in (home.path, home.outbox, home.models, home.reports):
+    shared = (home.path, home.outbox, home.models, home.reports)
+    for folder, mode in (*((one, 0o777) for one in shared), (home.path / "secrets", 0o700)):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
             raise OutsideFailure(
                 f"cannot make the folder: {error.strerror}",

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pigeonry.config import Home
@@ -19,6 +20,7 @@ from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
 from pigeonry.store import acts
 from pigeonry.store import campaigns as store
+from pigeonry.store import waiting
 from pigeonry.store.session import Database
 
 
@@ -150,7 +152,8 @@ def _assign_rest(run: Run) -> dict[str, Any] | None:
     return {"planned": report.planned, "shares": report.shares}
 
 
-def _send(run: Run) -> dict[str, Any] | None:
+def _send(run: Run, *, beside: tuple[str, ...]) -> dict[str, Any] | None:
+    """`beside` are reasons for which single people get their mail later: the campaign goes on meanwhile."""
     from pigeonry.service.sending import send_campaign
 
     if not run.send:
@@ -163,7 +166,9 @@ def _send(run: Run) -> dict[str, Any] | None:
         progress=run.progress,
         stop=run.stop,
     )
-    if report.waiting:
+    with run.db.read() as session:
+        put_off = waiting.put_off(session, run.campaign_id, reasons=beside, after=run.clock())
+    if report.waiting > put_off:
         return None  # stopped, paused, in quiet hours or throttled: there is more to send
     return {
         "sent": report.sent,
@@ -193,8 +198,14 @@ def _ripen(run: Run) -> dict[str, Any] | None:
     return {"waited_hours": run.brief.experiment.wait_hours, "updated": report.updated}
 
 
-def _finish(_run: Run) -> dict[str, Any]:
-    return {}
+def _finish(run: Run) -> dict[str, Any]:
+    """What still waits is for people who asked for a pause: by its end this campaign is old news."""
+    from pigeonry.store import messages
+
+    reason = "the lead wanted a pause until after the campaign's end"
+    with run.db.write() as session:
+        cancelled = messages.cancel_planned(session, run.campaign_id, reason=reason)
+    return {"cancelled": cancelled} if cancelled else {}
 
 
 WORK: dict[str, Callable[[Run], dict[str, Any] | None]] = {
@@ -204,10 +215,10 @@ WORK: dict[str, Callable[[Run], dict[str, Any] | None]] = {
     "score": _score,
     "approve": _approve,
     "assign_test": _assign_test,
-    "send_test": _send,
+    "send_test": partial(_send, beside=(waiting.PAUSED, waiting.CAPPED)),
     "ripen": _ripen,
     "assign_rest": _assign_rest,
-    "send_rest": _send,
+    "send_rest": partial(_send, beside=(waiting.PAUSED,)),
     "finish": _finish,
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from pigeonry.errors import ConfigError, OutsideFailure
@@ -33,11 +33,13 @@ class Database:
         try:
             self.engine = _engine(url)
         except Exception as error:  # SQLAlchemy raises many kinds for a malformed URL
+            # Its own words may quote the URL, password and all; a driver's name is safe to say.
+            why = f": {error}" if isinstance(error, NoSuchModuleError | ImportError) else ""
             raise ConfigError(
-                f"cannot use the database URL: {error}",
+                f"cannot use the database URL{why}",
                 where="database.url",
                 fix="write sqlite:////path/to/file.db or postgresql+psycopg://user@host/name",
-            ) from error
+            ) from None
         self.dialect = self.engine.dialect.name
         self._turn: AbstractContextManager[None] = nullcontext()
         self._writes = sessionmaker(self.engine, expire_on_commit=False)

@@ -13,6 +13,9 @@ from pigeonry.domain import ConsentBasis, ConsentClaim
 from pigeonry.errors import NotFound, Refused, WrongUse
 from pigeonry.service import campaigns
 from pigeonry.service.leads import import_leads
+from pigeonry.store import leads as stored_leads
+from pigeonry.store import preferences
+from pigeonry.store.preferences import Preferences
 from pigeonry.store.session import Database
 
 BRIEF = Path(__file__).resolve().parents[2] / "examples" / "briefs" / "course-provider.toml"
@@ -62,6 +65,23 @@ def test_a_campaign_runs_to_its_end_and_a_second_run_sends_nothing(
     again = campaigns.run_campaign(database, small_home, number, approve_as="me", send=True)
     assert again.done == ""
     assert files(small_home) == view.sent
+
+
+def test_who_wants_a_pause_holds_up_nobody_else(
+    small_home: Home, database: Database, leads: int
+) -> None:
+    until = datetime.now(UTC) + timedelta(days=90)
+    with database.write() as session:
+        for lead in stored_leads.mailable(session)[:20]:
+            preferences.put(session, lead.id, Preferences(paused_until=until), at=NOW)
+    number = create(database, small_home)
+    result = campaigns.run_campaign(database, small_home, number, approve_as="me", send=True)
+    assert (result.next, result.state) == (campaigns.END, "done")
+    view = campaigns.view(database, number)
+    assert 0 < view.cancelled <= 20
+    assert view.sent + view.held_out + view.cancelled == leads
+    assert files(small_home) == view.sent
+    assert view.waiting == 0
 
 
 def test_the_same_brief_is_the_same_campaign_and_another_occurrence_is_another(
