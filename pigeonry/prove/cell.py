@@ -96,9 +96,10 @@ def scene(
     shares: Mapping[str, float] | None = None,
     delay_ms: float = 0.0,
     on: Callable[[Path], AbstractContextManager[object]] = nullcontext,
+    more: str = "",
 ) -> Iterator[Scene]:
     """Set up everything that one trial needs. `shares` of mischief: the channel's usual ones when not given. The
-    home lies `on` a disk that is made for its folder."""
+    home lies `on` a disk that is made for its folder; `more` are further sections of its TOML."""
     usual = {"smtp": mischief.SMTP, "sendgrid": mischief.SENDGRID}.get(channel, {})
     script = mischief.Mischief(
         seed, delay_ms=delay_ms, shares=dict(usual if shares is None else shares)
@@ -110,7 +111,9 @@ def scene(
         on(Path(name) / "home"),
     ):
         folder = Path(name)
-        home = make_home(folder / "home", channel=channel, url=url, port=port, limits=limits)
+        home = make_home(
+            folder / "home", channel=channel, url=url, port=port, limits=limits, more=more
+        )
         world = make_world(home, people=people)
         try:
             yield Scene(world, folder / "sink.log", folder)

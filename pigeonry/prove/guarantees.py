@@ -13,6 +13,8 @@ from pigeonry import __version__
 from pigeonry.prove.guarantee import Guarantee, Outcome, Setting
 from pigeonry.prove.limits import Limits
 from pigeonry.prove.trials import (
+    bots,
+    consenting,
     freezing,
     killing,
     one_click,
@@ -68,6 +70,15 @@ GUARANTEES = (
         "A mail that was fenced before the commit may still leave for 2 s (counted separately).",
         "A provider that delivers late what it had accepted before.",
         suppressing.suppression_wins,
+    ),
+    Guarantee(
+        "G4 No consent, no mail",
+        "Whatever lists, people and providers said, in whatever order, and whatever they say while mail goes out: "
+        "mail reaches those whom a plain reading of the history allows, each of them, and nobody else.",
+        "What a list says was agreed, was agreed. A mail that was fenced before a consent ended or was taken back "
+        "may still leave for 2 s (counted separately).",
+        "A list whose stated basis is wrong; a person who is listed under another address than the one that left.",
+        consenting.no_consent_no_mail,
     ),
     Guarantee(
         "G5 Provider trouble",
@@ -134,6 +145,16 @@ GUARANTEES = (
         "The brief's own target is one that the sender wants to lead to.",
         "A target that redirects further by itself.",
         redirecting.no_open_redirects,
+    ),
+    Guarantee(
+        "G19 Bots do not count",
+        "Of SIMULATED opens and clicks at least nine in ten of the machines' are told as such, and of what is called "
+        "a machine's at least nine in ten are; no departure of a person is ignored, however odd their clicks, and no "
+        "machine that follows the links of a mail puts anybody out.",
+        "Scanners behave as vendors and postmasters describe; the list of data centres knows most of theirs.",
+        "A scanner that takes its time, calls itself a browser, lives where people live and follows one link; one "
+        "that sends the POST of RFC 8058.",
+        bots.bots_do_not_count,
     ),
 )
 

@@ -110,13 +110,19 @@ def make_world(home: Home, *, people: int) -> World:
 
 
 def make_campaign(
-    database: Database, *, channel: str, at: datetime, occurrence: str = "", link: str = LINK
+    database: Database,
+    *,
+    channel: str,
+    at: datetime,
+    occurrence: str = "",
+    link: str = LINK,
+    topic: str = "",
 ) -> tuple[int, int]:
     """A campaign whose text is written and approved: its id and its variant's."""
     with database.write() as session:
         campaign_id = campaigns.create(
             session, name="Proof", brief_source=BRIEF.replace(LINK, link), occurrence=occurrence,
-            stage="send_test", seed=1, channel=channel, at=at,
+            stage="send_test", seed=1, channel=channel, at=at, topic=topic,
         )  # fmt: skip
         segment = Segment(
             name="Everyone", description="", terms=[], size=0, embedder="", model_version="",

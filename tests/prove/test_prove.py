@@ -8,6 +8,8 @@ from pigeonry.prove.cell import run_cell
 from pigeonry.prove.guarantee import Outcome, Setting
 from pigeonry.prove.limits import Limits
 from pigeonry.prove.trials import (
+    bots,
+    consenting,
     killing,
     one_click,
     redirecting,
@@ -73,6 +75,17 @@ def test_no_acknowledged_event_is_lost_when_the_web_process_is_killed() -> None:
 def test_a_full_disk_loses_nothing_and_sends_nothing_twice() -> None:
     setting = Setting(messages=160, kills=8)
     all_held([troubled_database.one(setting, "smtp", "sqlite", "full")])
+
+
+@pytest.mark.slow
+def test_mail_goes_to_those_who_agreed_and_to_nobody_else() -> None:
+    setting = Setting(messages=60, databases=("sqlite",))
+    all_held(consenting.no_consent_no_mail(setting))
+
+
+@pytest.mark.slow
+def test_bots_do_not_count_and_silence_nobody() -> None:
+    all_held(bots.bots_do_not_count(Setting(messages=300)))
 
 
 def all_held(outcomes: list[Outcome]) -> None:
