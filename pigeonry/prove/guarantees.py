@@ -15,6 +15,8 @@ from pigeonry.prove.limits import Limits
 from pigeonry.prove.trials import (
     bots,
     consenting,
+    exporting,
+    forgetting,
     freezing,
     killing,
     one_click,
@@ -127,6 +129,26 @@ GUARANTEES = (
         "A disk or a server that says that it has stored what it has not. SMTP hand-overs whose outcome could be "
         "written neither to the database nor to the journal are parked for a person.",
         troubled_database.database_trouble,
+    ),
+    Guarantee(
+        "G15 Erasure is real",
+        "After `pigeonry leads erase` no byte of fifty values is found in any table, any file of the home or any log: "
+        "not after late reports, clicks and replies, not after the same list was imported again, and a backup from "
+        "before it is erased again before the first mail.",
+        "Prefect runs on its own SQLite file. Values that another lead has too are nobody's alone and are not looked "
+        "for elsewhere.",
+        "Backups themselves until they expire; replicas and archived logs of PostgreSQL; what a provider keeps; a "
+        "program that reads the SQLite file for minutes (the command then says that it has to be run again).",
+        forgetting.erasure_is_real,
+    ),
+    Guarantee(
+        "G16 Export is complete",
+        "`pigeonry leads export` has rows of every table that the schema links to a person, every value that is "
+        "stored, and nobody else's; the page for the person has every value too.",
+        "What links a row to a person is a lead's number, a message's or the hash of an address; a test refuses a "
+        "table that nobody placed.",
+        "What was told to other systems and is not stored here.",
+        exporting.export_is_complete,
     ),
     Guarantee(
         "G17 One click works and cannot be abused",

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from feedback.events import Received
 from pigeonry.config import Home
 from pigeonry.delivery.links import load_links
+from pigeonry.domain import SuppressionReason
 from pigeonry.domain.address import address_hash, canonical_email
 from pigeonry.domain.traces import Traces
 from pigeonry.service.matching import Match
 from pigeonry.store import bodies, consents, erasing, raw_events
 from pigeonry.store.erasing import Notes, Subject
-from pigeonry.store.session import Session
+from pigeonry.store.session import Database, Session
 
 _MOST = 10_000  # addresses of one body that are looked at: a stranger may write us a mail that holds nothing else
 _BEFORE = re.compile(r"[^\s@<>\"',;:()\[\]\\]{1,64}")
@@ -96,6 +97,17 @@ def strike(
         raw_events.replace(session, raw.id, bodies.without(raw.source, raw.body, traces.within))
         struck.add(raw.id)
     return struck
+
+
+def speaks_of_erased(db: Database, key: bytes) -> Callable[[Iterable[str]], bool]:
+    """Tells whether texts name anybody who was erased before now."""
+    with db.read() as session:
+        erased = consents.with_reason(session, SuppressionReason.ERASURE)
+
+    def speaks(texts: Iterable[str]) -> bool:
+        return bool(erased) and not erased.isdisjoint(_hashes("\n".join(texts), key).values())
+
+    return speaks
 
 
 def addresses_in(text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from pigeonry.config import Home
 from pigeonry.domain import ConsentClaim, LeadRecord, RowError
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import BadInput, PigeonryError, WrongUse
+from pigeonry.service import late
 from pigeonry.service.error_file import ErrorFile
 from pigeonry.service.merging import Difference, Merged, Origin, merge_groups
 from pigeonry.service.repeated import Addresses, Aside, Group
@@ -309,6 +310,7 @@ def _second_pass(
         item = reading.read(record)
         return None if item is None else item.record
 
+    speaks = late.speaks_of_erased(db, origin.key)
     with Aside(addresses.repeats) as aside:
         for number, record in enumerate(table.records(), 1):
             if not number % 500:
@@ -317,7 +319,7 @@ def _second_pass(
             if item is None:
                 continue
             count.rows += 1
-            _report(errors, item)
+            _report(errors, item, speaks)
             if item.record is None:
                 count.rejected += 1
             elif item.record.email in addresses:
@@ -334,9 +336,15 @@ def _second_pass(
     progress("importing rows", total, total)
 
 
-def _report(errors: ErrorFile, item: Understood) -> None:
+def _report(errors: ErrorFile, item: Understood, speaks: Callable[[Iterable[str]], bool]) -> None:
+    """Of a row that names an erased person only its place and what kind of error it has are kept."""
+    hidden = bool(item.errors) and speaks(item.cells)
     for error in item.errors:
-        errors.add(error, item.cells)
+        if hidden:
+            reason = "not shown: the row names somebody who was erased"
+            errors.add(replace(error, value="", reason=reason), ())
+        else:
+            errors.add(error, item.cells)
 
 
 def _erased(group: Group) -> RowError:

@@ -10,6 +10,8 @@ from pigeonry.prove.limits import Limits
 from pigeonry.prove.trials import (
     bots,
     consenting,
+    exporting,
+    forgetting,
     killing,
     one_click,
     redirecting,
@@ -75,6 +77,16 @@ def test_no_acknowledged_event_is_lost_when_the_web_process_is_killed() -> None:
 def test_a_full_disk_loses_nothing_and_sends_nothing_twice() -> None:
     setting = Setting(messages=160, kills=8)
     all_held([troubled_database.one(setting, "smtp", "sqlite", "full")])
+
+
+@pytest.mark.slow
+def test_after_an_erasure_no_byte_is_left_and_none_comes_back() -> None:
+    all_held(forgetting.erasure_is_real(Setting(messages=50, databases=("sqlite",))))
+
+
+@pytest.mark.slow
+def test_an_export_has_every_table_that_the_schema_links_to_a_person() -> None:
+    all_held(exporting.export_is_complete(Setting(messages=50, databases=("sqlite",))))
 
 
 @pytest.mark.slow
