@@ -121,9 +121,7 @@ def dashboard(db: Database, home: Home, *, now: datetime, patience: float = _PAT
             *_failed_jobs(session, now),
         ]
         opened = [_open(session, row) for row in rows]
-        done = [
-            _done(session, number) for number in glance.finished_campaigns(session, limit=_DONE)
-        ]
+        done = _done(session)
         counts = _lead_counts(db, session, now, patience)
         learned = last_learned(session)
     held = holding.look(db, home, now=now)
@@ -153,7 +151,7 @@ def dashboard(db: Database, home: Home, *, now: datetime, patience: float = _PAT
         needs=tuple(sorted(needs, key=lambda need: order.index(need.need))),
         running=tuple(one for one in opened if _runs(one)),
         planned=tuple(one for one in opened if not _runs(one)),
-        done=tuple(done),
+        done=done,
         leads=counts.value,
         counted=counts.fresh,
         learned=learned,
@@ -191,10 +189,13 @@ def _open(session: Session, row: CampaignRow) -> OpenCampaign:
     )
 
 
-def _done(session: Session, number: int) -> DoneCampaign:
-    row = campaigns.get(session, number)
-    sent = messages.counts(session, number)[MessageState.ACCEPTED]
-    return DoneCampaign(number, _title(row), sent, row.finished_at)
+def _done(session: Session) -> tuple[DoneCampaign, ...]:
+    numbers = glance.finished_campaigns(session, limit=_DONE)
+    sent = messages.accepted(session, numbers)
+    rows = [campaigns.get(session, number) for number in numbers]
+    return tuple(
+        DoneCampaign(row.id, _title(row), sent.get(row.id, 0), row.finished_at) for row in rows
+    )
 
 
 def _harm(session: Session, home: Home, now: datetime) -> Iterator[Attention]:

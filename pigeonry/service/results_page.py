@@ -11,7 +11,7 @@ from datetime import datetime
 
 from audience.formula import neutralise
 from pigeonry.config import Home
-from pigeonry.domain import HOLDOUT, Interval, MessageState, Posterior
+from pigeonry.domain import HOLDOUT, Interval, Posterior
 from pigeonry.errors import Refused
 from pigeonry.service.costs import CostReport, cost_report
 from pigeonry.service.homes import simulated
@@ -78,9 +78,8 @@ def listed(db: Database, *, before: int | None = None) -> list[Listed]:
     """Campaigns, the newest first, one page of them."""
     with db.read() as session:
         rows = campaigns.page(session, before=before, limit=PAGE)
-        return [
-            Listed(row, messages.counts(session, row.id)[MessageState.ACCEPTED]) for row in rows
-        ]
+        sent = messages.accepted(session, [row.id for row in rows])
+    return [Listed(row, sent.get(row.id, 0)) for row in rows]
 
 
 def find(db: Database, campaign_id: int) -> CampaignRow:

@@ -163,14 +163,16 @@ def counts(
     return {state: found.get(state, 0) for state in MessageState}
 
 
-def accepted(session: Session) -> dict[int, int]:
-    """How many mails of each campaign left. Reads an index over all messages."""
-    rows = session.execute(
+def accepted(session: Session, campaign_ids: Collection[int] | None = None) -> dict[int, int]:
+    """How many mails of each campaign (of these) left; those of which none did are left out."""
+    query = (
         select(Message.campaign_id, func.count())
         .where(Message.state == MessageState.ACCEPTED.value)
         .group_by(Message.campaign_id)
     )
-    return dict(rows.tuples().all())
+    if campaign_ids is not None:
+        query = query.where(Message.campaign_id.in_(sorted(campaign_ids)))
+    return dict(session.execute(query).tuples().all())
 
 
 def states(session: Session, campaign_id: int) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from pigeonry.web.app import build_app
 if TYPE_CHECKING:
     import uvicorn
 
+_ARENA_MAX = -8  # M_ARENA_MAX of mallopt(3)
 _STOP_SECONDS = 8  # for requests that are under way
 
 
@@ -42,10 +45,17 @@ def run(home: Home, db: Database, taken: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished first."""
     import uvicorn
 
+    _share_heaps()
     # Doors and drain share one interpreter: at Python's own 5 ms a request would wait that long for the
     # drain at each of its steps.
     sys.setswitchinterval(0.0005)
     uvicorn.Server(config(build_app(home, db))).run(sockets=[taken])
+
+
+def _share_heaps() -> None:
+    """Threads share two heaps. By glibc's own rule each gets one that only grows: 80 MB more under load."""
+    with contextlib.suppress(OSError, AttributeError):  # another libc has its own rules
+        ctypes.CDLL("libc.so.6").mallopt(_ARENA_MAX, 2)
 
 
 def config(app: FastAPI) -> uvicorn.Config:
