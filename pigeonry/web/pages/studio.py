@@ -10,7 +10,14 @@ from fastapi import Response
 
 from pigeonry.domain import Violation
 from pigeonry.errors import BadInput, NotFound, Refused
-from pigeonry.service import campaigns, studio_briefs, studio_start, studio_variants
+from pigeonry.service import (
+    briefs,
+    campaigns,
+    preflight,
+    studio_briefs,
+    studio_start,
+    studio_variants,
+)
 from pigeonry.service.studio_refusals import StudioRefused
 from pigeonry.service.studio_variants import SLOTS, Card, Cell, Studio
 from pigeonry.web.auth import EDIT, SEND, VIEW, Console, Nav, TheVisit, Visit
@@ -37,6 +44,21 @@ def texts(
     visit: TheVisit, campaign_id: int, cell: str = "", view: str = "phone", scheme: str = "light"
 ) -> Response:
     return _texts(visit, campaign_id, cell=cell, view=view, scheme=scheme)
+
+
+@router.page("/studio/campaigns/{campaign_id}/preflight", may=VIEW)
+def before_sending(visit: TheVisit, campaign_id: int) -> Response:
+    """What is wrong with the sender or the mails, without asking a name server. A part, or a page."""
+    _, brief = briefs.load(visit.db, campaign_id)
+    found = preflight.preflight(visit.home, brief, look_up=None, now=visit.now)
+    wrong = [
+        (one, say.check(visit, one.name))
+        for one in found
+        if not one.ok and one.known and one.name not in preflight.PROVIDERS
+    ]
+    if visit.htmx:
+        return visit.part("studio_preflight", wrong=wrong)
+    return visit.page("studio_preflight_page", wrong=wrong, campaign_id=campaign_id)
 
 
 @router.page("/studio/texts/{variant_id}/mail", may=VIEW)

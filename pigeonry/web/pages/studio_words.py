@@ -79,6 +79,11 @@ def violation(visit: Visit, found: Violation) -> tuple[str, str]:
     return _known(visit, f"studio.check.{name}", visit.t("studio.check.other")), why
 
 
+def check(visit: Visit, name: str) -> str:
+    """A finding of the preflight by its name."""
+    return _known(visit, f"studio.preflight.{name}", name)
+
+
 def length(visit: Visit, seconds: float) -> str:
     """About how long: in the largest unit of which there are two, else in seconds."""
     for name, size in _STEPS:

@@ -112,6 +112,9 @@ def test_from_a_broken_brief_to_sending_by_hand(visitor: Visitor) -> None:
     assert "Ana" in light.text
     assert light.text != dark.text
 
+    before = visitor.get("/studio/campaigns/1/preflight", headers={"HX-Request": "true"})
+    assert "One-click unsubscribe must change" in said(before)  # links lead to this machine only
+
     # An edit that a check refuses says which and why, and keeps the words.
     texts = frames[0].split("/mail")[0]
     edit = visitor.get(texts)
