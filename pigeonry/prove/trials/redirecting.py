@@ -140,7 +140,8 @@ def _mutated(lot: random.Random, mails: Sequence[Sequence[Mail]], number: int) -
         path = lot.choice(lot.choice(mails[side]).clicks)
         other = lot.choice(lot.choice(mails[1 - side]).clicks)
         token, stranger = path[3:], other[3:]
-        place = lot.randrange(1, len(token) - 20)
+        # Neither within the key's number, which all tokens share, nor so late that the rest may be the same.
+        place = lot.randrange(8, len(token) - 20)
         letters = list(token)
         for spot in lot.sample(range(len(token)), lot.randint(1, 4)):
             letters[spot] = lot.choice(_LETTERS.replace(letters[spot], ""))
