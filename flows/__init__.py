@@ -16,6 +16,8 @@ _SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # How often a worker asks for runs: somebody may be waiting for what a webhook started.
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
     # Results and parameters are shown in the UI and kept on disk: only ids may be in them.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     # litellm looks for its price list outside unless it is told not to.

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.tasks import clock, opened
 from pigeonry.domain.variant import Variant
 from pigeonry.service import report_words as words
-from pigeonry.service.report_data import CostFacts
-from pigeonry.service.results import CampaignResults
+
+if TYPE_CHECKING:  # half a second of each run
+    from pigeonry.service.report_data import CostFacts
+    from pigeonry.service.results import CampaignResults
 
 Row = dict[str, str | int]
 

@@ -178,6 +178,44 @@ def drain_events(home: str, as_of: str) -> Counts:
     }
 
 
+@service_task("apply news of CRMs")
+def apply_crm(home: str, as_of: str) -> Counts:
+    """Understand what CRMs told; what a CRM has to be asked for may wait."""
+    from pigeonry.service.crm import drain_crm
+
+    with opened(home) as (db, found):
+        report = drain_crm(db, found, now=clock(as_of)(), progress=logged())
+    if report.trouble:
+        get_run_logger().warning("some news waits: %s", report.trouble)
+    return report.counts()
+
+
+@service_task("place and start")
+def follow_crm(home: str, as_of: str) -> list[int]:
+    """Find the segments of leads that a CRM changed and let them join what rules name; returns campaigns
+    that have mail to send."""
+    from pigeonry.service.crm_follow import follow_crm
+
+    with opened(home) as (db, found):
+        report = follow_crm(db, found, now=clock(as_of)(), progress=logged())
+    joined = ", ".join(f"{count} {what}" for what, count in sorted(report.joined.items()))
+    get_run_logger().info(
+        "%d leads, %d placed; %s", report.leads, report.placed, joined or "no rule"
+    )
+    return report.to_send
+
+
+@service_task("send to who joined")
+def send_joined(campaign_id: int, home: str, as_of: str) -> int:
+    """Send what the campaign has planned; returns how many mails wait all the same."""
+    from pigeonry.service.sending import send_campaign
+
+    with opened(home) as (db, found):
+        return send_campaign(
+            db, found, campaign_id, now=clock(as_of), progress=logged(), patience=0
+        ).waiting
+
+
 @service_task("send opt-in mails")
 def send_opt_in_mails(home: str, as_of: str) -> Counts:
     """Hand over the confirmation mails that people asked for, each at most once."""

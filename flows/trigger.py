@@ -62,6 +62,16 @@ def go_on_later(campaign_id: int, home: str, until: str) -> None:
     )
 
 
+def crm_later(home: str) -> None:
+    """Plan another run for leads of CRMs whose mail had to wait; one each ten minutes is enough."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+        return
+    at = datetime.now(UTC) + RETRY_AFTER
+    number = int(at.timestamp()) // int(RETRY_AFTER.total_seconds())
+    start("intake/crm", {"home": home, "crm": 1}, at=at, key=f"crm-later-{number}")
+
+
 def dated(occurrence: str) -> str:
     """Fill date fields (%G-W%V, %Y-%m-%d ...) from the time for which this run was scheduled, so that
     a run that is late or tried again keeps its name."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "dkim-key": ("preflight", "dkim_key", "Make the key that signs mails; print its DNS record."),
     "messages": ("messages", "messages", "Look at parked messages and resolve them."),
     "events": ("events", "events", "Take in what providers report."),
+    "crm": ("crm", "crm", "What CRMs tell of their contacts: see it, try it, take it in."),
     "learn": ("events", "learn", "Turn events into beliefs for the next campaign."),
     "costs": ("costs", "costs", "What the copy cost, and what it would have cost."),
     "prompts": ("texts", "prompts", "Check the prompt files."),

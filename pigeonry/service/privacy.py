@@ -64,6 +64,8 @@ def days_of(home: Home) -> dict[str, int]:
         Kind.PROPOSALS.value: settings.prompts_days,
         Kind.ANSWERS.value: settings.prompts_days,
         Kind.REQUESTS.value: settings.raw_days,
+        Kind.CRM_SEEN.value: settings.raw_days,
+        Kind.CRM_REFUSED.value: settings.raw_days,
         _LEADS: settings.raw_days,
         _LATE: 0,
         _MAILS: settings.mails_days,

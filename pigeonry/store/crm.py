@@ -184,6 +184,10 @@ def waiting(session: Session, *, limit: int) -> list[Contact]:
     return [_contact(row) for row in rows]
 
 
+def any_waiting(session: Session) -> bool:
+    return bool(waiting(session, limit=1))
+
+
 def followed(session: Session, done: Iterable[Contact]) -> None:
     """They wait no longer, unless something new came meanwhile."""
     for one in done:

@@ -15,6 +15,8 @@ from pigeonry.domain import MessageState
 from pigeonry.store.models import (
     CompletionCache,
     Consent,
+    CrmRefusal,
+    CrmSeen,
     Event,
     Job,
     Lead,
@@ -39,6 +41,8 @@ class Kind(StrEnum):
     PROPOSALS = "proposals of models"
     ANSWERS = "cached answers of models"
     REQUESTS = "requests to be written to"
+    CRM_SEEN = "ids of what CRMs told"
+    CRM_REFUSED = "what CRMs told and was not taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,14 @@ def _empty_bodies(session: Session, keys: Sequence[int]) -> None:
     )
 
 
+def _crm_seen(before: datetime) -> Select[Any]:
+    return select(CrmSeen.event_hash).where(CrmSeen.at < before).order_by(CrmSeen.at)
+
+
+def _crm_refused(before: datetime) -> Select[Any]:
+    return select(CrmRefusal.id).where(CrmRefusal.at < before).order_by(CrmRefusal.id)
+
+
 def _proposals(before: datetime) -> Select[Any]:
     """The row stays for the costs."""
     said = or_(LlmCall.proposal != "", LlmCall.reason != "")
@@ -166,4 +178,6 @@ _RULES: Mapping[Kind, _Rule] = {
     Kind.PROPOSALS: _Rule(_proposals, _empty_proposals),
     Kind.ANSWERS: _Rule(_answers, _delete(CompletionCache, CompletionCache.key)),
     Kind.REQUESTS: _Rule(_requests, _delete(Job, Job.id)),
+    Kind.CRM_SEEN: _Rule(_crm_seen, _delete(CrmSeen, CrmSeen.event_hash)),
+    Kind.CRM_REFUSED: _Rule(_crm_refused, _delete(CrmRefusal, CrmRefusal.id)),
 }

@@ -7,6 +7,7 @@ for the next run.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from pigeonry.errors import OutsideFailure, PigeonryError
 from pigeonry.service.crm import drain_crm
-from pigeonry.store import raw_events
+from pigeonry.store import crm, raw_events
 from pigeonry.web.prefect_api import run_state, start_run
 from pigeonry.web.site import Site
 
@@ -48,9 +49,9 @@ class CrmSteps:
         with site.db.read() as session:
             oldest = raw_events.undrained(session, skip=0, most=1, most_bytes=1, crm=True)
             newest = raw_events.newest(session, crm=True)
+            waits = crm.any_waiting(session)
         if not oldest:
-            self._run = None
-            return _IDLE_SECONDS
+            return self._follow(waits)
         if run is not None:
             state = self._state(run)
             if state in ("SCHEDULED", "PENDING"):
@@ -60,15 +61,31 @@ class CrmSteps:
             if state != "RUNNING" and oldest[0] <= run.newest:
                 return self._drain()
         try:
-            parameters: dict[str, str | int] = {"home": str(site.home.path), "crm": newest}
-            started = start_run(
-                site.home.settings.prefect, DEPLOYMENT, parameters, key=f"crm-{newest}"
-            )
+            self._start(newest, f"crm-{newest}")
         except OutsideFailure:
             return self._drain()
-        self._run = _Run(started, newest, time.monotonic())
-        site.count("crm_runs")
         return _LOOK_SECONDS
+
+    def _follow(self, waits: bool) -> float:
+        """Nothing is left to understand; segments and rules may still wait, for a run alone."""
+        run = self._run
+        if run is not None and self._state(run) in ("SCHEDULED", "PENDING", "RUNNING"):
+            return _LOOK_SECONDS
+        self._run = None
+        if not waits:
+            return _IDLE_SECONDS
+        minute = int(self._site.clock().timestamp() // _TROUBLE_SECONDS)
+        # Without Prefect they wait, for it or for `pigeonry crm drain`.
+        with contextlib.suppress(OutsideFailure):
+            self._start(1, f"crm-follow-{minute}")
+        return _TROUBLE_SECONDS
+
+    def _start(self, newest: int, key: str) -> None:
+        site = self._site
+        parameters: dict[str, str | int] = {"home": str(site.home.path), "crm": newest}
+        run_id = start_run(site.home.settings.prefect, DEPLOYMENT, parameters, key=key)
+        self._run = _Run(run_id, newest, time.monotonic())
+        site.count("crm_runs")
 
     def _state(self, run: _Run) -> str:
         """Empty when the run took too long or cannot be seen."""

@@ -5,12 +5,15 @@ Talks to the server over its HTTP API only, so that nothing of ours is trusted t
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +26,9 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 import pytest
+
+from tests import crm_bodies
+from tests.fakes.hubspot import TOKEN, Portal, portal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -37,6 +43,8 @@ class Served:
     home: Path
     api: httpx.Client
     env: dict[str, str]
+    web: str
+    hubspot: Portal
 
     def deployment(self, name: str) -> dict[str, Any]:
         found = {d["name"]: d for d in self.post("/deployments/filter", {})}
@@ -123,8 +131,38 @@ def left_behind(home: Path) -> list[list[str]]:
     return found
 
 
+CRMS = """
+[crm.hub]
+kind = "hubspot"
+api_url = "{url}"
+[crm.sf]
+kind = "salesforce"
+[crm.pipe]
+kind = "pipedrive"
+"""
+
+
+def crm_home(home: Path, hubspot: Portal) -> None:
+    """Three CRMs and their secrets."""
+    (home / "secrets").mkdir(mode=0o700, parents=True)
+    (home / "pigeonry.toml").write_text(CRMS.format(url=hubspot.url))
+    for name, value in {
+        "crm_hub_secret": "of-the-test",
+        "crm_hub_token": TOKEN,
+        "crm_sf_secret": "of-the-test",
+        "crm_pipe_secret": "crm:of-the-test",
+    }.items():
+        (home / "secrets" / name).write_text(value)
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def hubspot() -> Iterator[Portal]:
+    with portal() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, hubspot: Portal) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
@@ -137,6 +175,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     home = folder / "home"
+    crm_home(home, hubspot)
     log = (folder / "log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "pigeonry", "--home", str(home), "--json", "serve"],
@@ -156,7 +195,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert said["parts"] == ["web", "server", "worker"]
         assert httpx.get(f"{said['web']}/health", timeout=30, trust_env=False).status_code == 200
         with httpx.Client(base_url=said["prefect"], timeout=30, trust_env=False) as api:
-            yield Served(home, api, env)
+            yield Served(home, api, env, said["web"], hubspot)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
@@ -177,6 +216,7 @@ def test_every_deployment_of_prefect_yaml_stands_and_none_that_sends_is_schedule
         "drain-events",
         "learn",
         "intake",
+        "crm",
         "privacy",
     }
     assert all(d["description"] and d["work_pool_name"] == "pigeonry" for d in found)
@@ -236,6 +276,88 @@ def test_leads_come_in_and_a_campaign_runs_to_its_end_after_a_person_approves_in
     assert {"segments", "campaign-1-variants", "campaign-1-results"} <= artifacts.keys()
     results = json.loads(artifacts["campaign-1-results"])
     assert sum(row["sent"] for row in results) == shown["sent"]
+
+
+def test_signed_news_of_each_crm_updates_its_lead_and_finishes_a_run(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints how long each took, from the post to the run's end."""
+    now = datetime.now(UTC)
+    stamp = str(round(now.timestamp() * 1000))
+    event = {**crm_bodies.hubspot("creation", 17), "occurredAt": int(stamp)}
+    served.hubspot.contacts["17"] = (
+        {"email": "person1@example.com", "firstname": "Hub"},
+        now.isoformat(),
+    )
+    signed = b"POSThttp://127.0.0.1:8080/hooks/crm/hub" + crm_bodies.body([event]) + stamp.encode()
+    mac = hmac.digest(b"of-the-test", signed, "sha256")
+    person = {"emails": [{"value": "person3@example.com"}], "first_name": "Pipe"}
+    told = {
+        ("Hub", "person1@example.com", "hub"): (
+            crm_bodies.body([event]),
+            {
+                "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
+                "X-HubSpot-Request-Timestamp": stamp,
+            },
+        ),
+        ("Force", "person2@example.com", "sf/of-the-test"): (
+            crm_bodies.salesforce(
+                {
+                    "Id": "003A",
+                    "SystemModstamp": now.isoformat(),
+                    "Email": "person2@example.com",
+                    "FirstName": "Force",
+                }
+            ),
+            {},
+        ),
+        ("Pipe", "person3@example.com", "pipe"): (
+            crm_bodies.body(
+                crm_bodies.pipedrive("change", 7, data=person, timestamp=now.isoformat())
+            ),
+            {"Authorization": "Basic " + base64.b64encode(b"crm:of-the-test").decode()},
+        ),
+    }
+    took = {}
+    for (name, email, door), (body, headers) in told.items():
+        before = runs_of_crm(served)
+        began = time.monotonic()
+        answer = httpx.post(
+            f"{served.web}/hooks/crm/{door}", content=body, headers=headers, trust_env=False
+        )
+        assert answer.status_code == 200, answer.text
+        wait_for(
+            lambda email=email, name=name: first_name(served, email) == name,  # type: ignore[misc]
+            seconds=120,
+            about=f"{email} is {name}",
+        )
+        wait_for(
+            lambda before=before: runs_of_crm(served) - before,  # type: ignore[misc]
+            seconds=120,
+            about=f"a finished run for {door}",
+        )
+        took[name] = round(time.monotonic() - began, 1)
+    with capsys.disabled():
+        print(f"\nfrom a CRM's post to its finished intake run, seconds: {took}")
+
+
+def runs_of_crm(served: Served) -> set[str]:
+    """Finished runs of the intake flow that the web app started."""
+    deployment = served.deployment("crm")["id"]
+    found = served.post(
+        "/flow_runs/filter",
+        {
+            "deployments": {"id": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+        },
+    )
+    return {str(run["id"]) for run in found}
+
+
+def first_name(served: Served, email: str) -> str:
+    with contextlib.closing(sqlite3.connect(served.home / "pigeonry.db")) as connection:
+        row = connection.execute("SELECT first_name FROM lead WHERE email = ?", (email,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def test_an_approval_on_our_side_lets_a_run_go_on_and_it_plans_the_next_for_when_the_test_is_ripe(

@@ -88,6 +88,8 @@ EXPECTED = {
     "proposals of models": 1,
     "cached answers of models": 1,
     "requests to be written to": 0,
+    "ids of what CRMs told": 0,
+    "what CRMs told and was not taken": 0,
     "late reports about erased people": 0,
     "mail files": 1,
     "error files of imports": 1,

@@ -128,6 +128,7 @@ def web(home: Home, database: Database) -> Iterator[Site]:
         {
             "tracking": {"base_url": "https://go.example.com"},
             "links": {"base_url": "https://mail.example.com"},
+            "crm": {"shop": {"kind": "generic"}},
         }
     )
     home = Home(home.path, settings)

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -130,8 +131,8 @@ def hubspot(
     return v3(key.encode(), "POST", BASE + path, body, str(bodies.ms()))
 
 
-def standard(body: bytes, name: str = "msg_1") -> dict[str, str]:
-    stamp = str(int(AT.timestamp()))
+def standard(body: bytes, name: str = "msg_1", at: datetime = AT) -> dict[str, str]:
+    stamp = str(int(at.timestamp()))
     mac = hmac.digest(
         b"shop-secret-of-32-bytes-or-so", f"{name}.{stamp}.".encode() + body, "sha256"
     )
