@@ -1,4 +1,5 @@
-"""`pigeonry campaign ...`: forecast, run, list, show, approve, send back, pause, resume, cancel, report."""
+"""`pigeonry campaign ...`: forecast, run, list, show, edit, approve, send back,
+pause, resume, cancel, report."""
 
 from __future__ import annotations
 
@@ -154,6 +155,36 @@ def approve(output: Output, number: int, by: str) -> None:
     output.result({"campaign": number, "approved_by": by})
 
 
+@campaign.command()
+@click.argument("variant", type=int)
+@click.option("--subject", help="New subject.")
+@click.option("--preheader", help="New preview line.")
+@click.option("--hook", help="New first sentence.")
+@click.option("--body", help="New body; an empty line parts paragraphs.")
+@click.option("--cta", help="New words of the button.")
+@click.option("--by", default="command line", show_default=True, help="Who edits.")
+@command_body
+def edit(output: Output, variant: int, by: str, **slots: str | None) -> None:
+    """Put your words into VARIANT (its number stands in `campaign show`), when every check passes."""
+    from pigeonry.errors import Refused
+    from pigeonry.service import studio_variants
+
+    wanted = {name: text for name, text in slots.items() if text is not None}
+    if not wanted:
+        raise click.UsageError("say what to change, e.g. --subject TEXT")
+    _, db = output.open()
+    stamp = studio_variants.stamp(db, variant)
+    done = studio_variants.edit(db, variant, wanted, stamp=stamp, by=by, now=utc_now())
+    if not done.stored:
+        raise Refused(
+            "; ".join(f"{v.check}: {v.field or 'mail'}: {v.detail}" for v in done.violations),
+            where=f"variant {variant}",
+            fix="change these words; nothing was stored",
+        )
+    output.say(f"variant {variant} is written by {by}" if done.changed else "nothing was changed")
+    output.result({"variant": variant, "changed": done.changed, "tier": done.variant.tier})
+
+
 @campaign.command("send-back")
 @click.argument("number", type=int)
 @click.option("--reason", required=True, help="What should change.")
@@ -285,7 +316,9 @@ def _print(output: Output, found: CampaignView, *, texts: bool = False) -> None:
         if note.get("note"):
             output.say(f"  {stage}: {note['note']}")
     for item in found.variants if texts else ():
-        output.say(f"  {item.arm} {item.language} segment {item.segment_id}  [{item.tier}]")
+        output.say(
+            f"  {item.arm} {item.language} segment {item.segment_id}  [{item.tier}]  variant {item.id}"
+        )
         output.say(f"      {item.copy.subject}")
 
 

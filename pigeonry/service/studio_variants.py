@@ -169,6 +169,12 @@ def preview(
     return mail.html.replace(_DARK, "@media all" if dark else "@media not all"), ""
 
 
+def stamp(db: Database, variant_id: int) -> str:
+    """What an edit of this text has to name. Raises NotFound."""
+    with db.read() as session:
+        return variants.print_of([variants.get(session, variant_id)])
+
+
 def edit(
     db: Database,
     variant_id: int,
