@@ -167,7 +167,7 @@ def _late(
         return False
     if not 0 <= last <= newest <= last + _LOOKED_AT:
         return True
-    return events.any_of_campaign(session, campaign_id, after_id=last)
+    return events.any_of_campaign(session, campaign_id, after_id=last, most=_LOOKED_AT)
 
 
 @cache

@@ -153,12 +153,20 @@ def newest(session: Session, campaign_id: int | None = None) -> int:
     return session.scalar(query) or 0
 
 
-def any_of_campaign(session: Session, campaign_id: int, *, after_id: int) -> bool:
-    """Whether an event later than that one belongs to a mail of the campaign."""
+def any_of_campaign(session: Session, campaign_id: int, *, after_id: int, most: int) -> bool:
+    """Whether one of the `most` events after that one belongs to a mail of the campaign."""
+    # By itself SQLite would go over all mails of the campaign instead of the few new events.
+    new = (
+        select(EventRow.message_id)
+        .where(EventRow.id > after_id)
+        .order_by(EventRow.id)
+        .limit(most)
+        .subquery()
+    )
     found = session.scalar(
-        select(EventRow.id)
-        .join(Message, Message.id == EventRow.message_id)
-        .where(EventRow.id > after_id, Message.campaign_id == campaign_id)
+        select(Message.id)
+        .join(new, Message.id == new.c.message_id)
+        .where(Message.campaign_id == campaign_id)
         .limit(1)
     )
     return found is not None

@@ -15,7 +15,7 @@ from pigeonry.service.prompt_book import prompt_book
 from pigeonry.service.results_kept import keep_results, results_now, seen_results
 from pigeonry.service.results_page import results_csv
 from pigeonry.service.segment_pages import segment_board, segment_detail
-from pigeonry.store import campaigns
+from pigeonry.store import campaigns, jobs
 from pigeonry.store.session import Database
 from tests.service.learning.world import NOON, World, clicks
 
@@ -59,8 +59,20 @@ def test_what_needs_a_person_comes_first_and_goes_when_it_is_done(world: World) 
     world.sent(number, arm_of=lambda _: "A")
     change(world, "UPDATE message SET state = 'parked' WHERE id <= 3")
     holding.stop(world.db, reason="somebody pulled the plug", now=NOON)
+    with world.db.write() as session:
+        failed = jobs.add(
+            session, kind="segments", subject="segments", payload={}, by="test", at=NOON
+        )
+    change(
+        world,
+        "UPDATE job SET state = 'failed', finished_at = :at, result = :result",
+        at=str(NOON),
+        result='{"error": {"what": "no room", "fix": "make some"}}',
+    )
     found = look(world)
     assert needs(found)[:3] == [Need.HOLD, Need.PARKED, Need.APPROVAL]
+    broken = next(one for one in found.needs if one.need is Need.JOB)
+    assert (broken.count, broken.detail, broken.fix) == (failed.id, "no room", "make some")
     assert found.needs[0].detail == "somebody pulled the plug"
     assert found.needs[1].count == 3
     assert {one.id for one in (*found.running, *found.planned)} == {number, waits}
@@ -128,6 +140,29 @@ def test_results_are_kept_until_something_comes_back(world: World) -> None:
     assert again is not None
     assert again.results == results_now(world.db, world.home, number, now=LATER)
     assert again.results.clicks == first.clicks + 3
+
+
+def test_a_large_campaign_is_late_only_when_it_was_answered_itself(
+    any_database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pigeonry.service.events import ingest_events
+
+    monkeypatch.setattr("pigeonry.service.results_kept.AT_ONCE", 10)
+    world = World(any_database, home, leads=40)
+    number, other = world.campaign(), world.campaign(name="Other")
+    keys = world.sent(number, arm_of=lambda _: "A")
+    theirs = world.sent(other, arm_of=lambda _: "A")
+    later = LATER + timedelta(days=60)  # all clicks are in
+    assert seen_results(world.db, home, number, now=later) is None
+    keep_results(world.db, home, number, now=later)
+    ingest_events(world.db, home, clicks(theirs[:3]), source="sendgrid", now=later)
+    seen = seen_results(world.db, home, number, now=later)
+    assert seen is not None
+    assert not seen.late
+    ingest_events(world.db, home, clicks(keys[:3]), source="sendgrid", now=later)
+    seen = seen_results(world.db, home, number, now=later)
+    assert seen is not None
+    assert (seen.late, seen.results.clicks) == (True, 0)
 
 
 def test_what_was_learned_is_told_by_segment_and_in_all(any_database: Database, home: Home) -> None:
