@@ -46,6 +46,15 @@ def leaves(home: Home) -> tuple[Door, ...]:
                 role="processor",
             )
         )
+    for name, crm in settings.crm.items():
+        if crm.kind == "hubspot":
+            doors.append(
+                Door(
+                    f"HubSpot ({name})", urlsplit(crm.api_url).netloc,
+                    "numbers of contacts that its webhooks named, and names of fields",
+                    "numbers of contacts, known there anyway; their fields come in", role="processor",
+                )
+            )  # fmt: skip
     if settings.database.url and not settings.database.url.startswith("sqlite"):
         doors.append(
             Door(

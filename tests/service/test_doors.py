@@ -69,6 +69,13 @@ def test_by_default_nothing_of_a_person_leaves(home: Home) -> None:
     assert not any(door.personal for door in doors)
 
 
+def test_hubspot_is_named_where_a_crm_of_that_kind_is_set(home: Home) -> None:
+    said = told(home, '[crm.hub]\nkind = "hubspot"\n[crm.shop]\nkind = "generic"\n')
+    assert "HubSpot (hub)" in said
+    assert "api.hubapi.com" in said
+    assert "shop" not in said
+
+
 def test_each_setting_that_names_a_host_has_its_door() -> None:
     """A new host in the settings fails here until `leaves` speaks of it, or it is known to be ours."""
     hosts = {
