@@ -213,6 +213,9 @@ class WebSettings(_Section):
         pattern=r"^(https://[^/?#]+)?/?$",
         description="where operators sign in, https, a host name of its own; empty: this machine only",
     )
+    second_factor: Literal["optional", "required"] = Field(
+        "optional", description="required: sending, privacy and administration need it switched on"
+    )
     language: Literal["ro", "en"] = Field("ro", description="language of the pages for operators")
     time_zone: str = Field("Europe/Bucharest", description="in which these pages show times")
 

@@ -16,6 +16,10 @@ class Permission(StrEnum):
     ADMIN = "admin"  # operators, tokens, the audit trail, settings
 
 
+# Where a second factor is required, these are what need it.
+STRONG = frozenset({Permission.SEND, Permission.PRIVACY, Permission.ADMIN})
+
+
 class Role(StrEnum):
     VIEWER = "viewer"
     EDITOR = "editor"

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from pigeonry.config import Home
-from pigeonry.domain.operator import ALLOWED, NEEDS, ApiToken, Operator, Scope
+from pigeonry.domain.operator import ALLOWED, NEEDS, STRONG, ApiToken, Operator, Scope
 from pigeonry.errors import NotFound, Refused, WrongUse
 from pigeonry.service import audit
 from pigeonry.store import api_tokens as store
@@ -65,6 +65,13 @@ def make(
     beyond = [scope for scope in scopes if NEEDS[scope] not in ALLOWED[operator.role]]
     if beyond:
         raise Refused(f"your role does not reach {', '.join(beyond)}", where="scopes")
+    required = home.settings.web.second_factor == "required" and not operator.second_factor
+    if required and any(NEEDS[scope] in STRONG for scope in scopes):
+        raise Refused(
+            "that scope needs your second factor",
+            where="second_factor",
+            fix="switch it on under your name",
+        )
     prefix, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
     with db.write() as session:
         made = store.add(

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pigeonry.config import Home
 from pigeonry.delivery import base
@@ -38,6 +39,7 @@ def _checks(home: Home, env: Mapping[str, str]) -> Iterator[Check]:
     yield from _models(home)
     yield _channel(home, env)
     yield _links(home)
+    yield _console(home)
     yield from _tiers(home, env)
 
 
@@ -135,6 +137,25 @@ def _links(home: Home) -> Check:
         base if public else f"{base} reaches nobody outside this machine",
         "" if public else "set links.base_url to the https address that people can reach",
     )
+
+
+def _console(home: Home) -> Check:
+    """The pages of operators: nobody else's host name, so that no cookie travels with a link of a mail."""
+    console = urlsplit(home.settings.web.console_url).hostname
+    if not console:
+        return Check("console", True, "opens on this machine alone; web.console_url opens it wider")
+    settings = home.settings
+    others = {
+        urlsplit(url).hostname for url in (settings.links.base_url, settings.tracking.base_url)
+    }
+    if console in others:
+        return Check(
+            "console",
+            False,
+            f"{console} is the name in mails, too",
+            "give the console a host name of its own in web.console_url",
+        )
+    return Check("console", True, f"https://{console}")
 
 
 def _tiers(home: Home, env: Mapping[str, str]) -> Iterator[Check]:

@@ -21,7 +21,7 @@ from pigeonry.web.answers import HEADERS, problem
 from pigeonry.web.api import campaigns as api_campaigns
 from pigeonry.web.api import document as api_document
 from pigeonry.web.api import leads as api_leads
-from pigeonry.web.auth import entrance
+from pigeonry.web.auth import entrance, hosts
 from pigeonry.web.auth.routes import lost
 from pigeonry.web.crm_drain import CrmDrain
 from pigeonry.web.doors import health, opt_in, style, track, unsubscribe
@@ -134,7 +134,7 @@ def build_app(home: Home, db: Database, *, clock: Clock = utc_now, drain: bool =
     app.add_exception_handler(OutsideFailure, _outside)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _mistake)
-    secure = home.settings.links.base_url.startswith("https:")
+    secure = home.settings.links.base_url.startswith("https:") or hosts.secure(home)
     app.add_middleware(Guard, at_once=_AT_ONCE, secure=secure)
     return app
 

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
 
-from pigeonry.domain.operator import Permission
+from pigeonry.domain.operator import STRONG, Permission
 from pigeonry.errors import NotFound, OutsideFailure, PigeonryError, Refused, WrongUse
 from pigeonry.service import sign_in
 from pigeonry.web.auth import cookies, hosts
@@ -163,6 +163,9 @@ def _turned_away(visit: Visit, policy: Policy) -> Response | None:
             ),
             403,
         )
+    required = visit.home.settings.web.second_factor == "required"
+    if required and policy.may in STRONG and not visit.operator.second_factor:
+        return visit.go("/account", "account.second_required", bad=True)
     return None
 
 

@@ -18,7 +18,7 @@ from pigeonry.service import audit, operators, passwords, sign_in
 from pigeonry.store.session import Database
 from pigeonry.web.app import build_app
 from tests.web.conftest import running
-from tests.web.console import NOW, PASSWORD, said
+from tests.web.console import NOW, PASSWORD, console, said
 
 OTHER = "inca o parola foarte rara"
 
@@ -331,3 +331,21 @@ def test_behind_https_cookies_belong_to_that_host_alone(home: Home, database: Da
         assert cookie.startswith("__Host-pigeonry=")
         assert "Secure" in cookie
         assert "Path=/" in cookie
+
+
+def test_where_a_second_factor_is_required_strong_pages_wait_for_it(
+    home: Home, database: Database
+) -> None:
+    web = home.settings.web.model_copy(update={"second_factor": "required"})
+    strict = Home(home.path, home.settings.model_copy(update={"web": web}))
+    with console(strict, database) as visitor:
+        assert visitor.get("/account").status_code == 200
+        sent_on = visitor.get("/settings/operators")
+        assert sent_on.headers["location"] == "/account"
+        assert visitor.post("/settings/operators").headers["location"] == "/account"
+        assert len(operators.every(database)) == 1
+        assert "second step" in said(visitor.get("/account"))
+        token = {"name": "x", "days": "7", "scope": ["leads:read"]}
+        assert visitor.post("/settings/tokens", token).status_code == 200
+        strong = visitor.post("/settings/tokens", {**token, "scope": ["send:execute"]})
+        assert strong.status_code == 400
