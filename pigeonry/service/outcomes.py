@@ -18,6 +18,7 @@ from pigeonry.store.session import Database
 K = TypeVar("K", bound=Hashable)
 
 _BATCH = 5000
+_HELD = 5000  # outcomes of a campaign that may stand in memory
 
 
 def stream_outcomes(db: Database, *, campaign_id: int | None = None) -> Iterator[Outcomes]:
@@ -66,12 +67,14 @@ class Summary:
 
 
 def summarise(db: Database, campaign_id: int, *, mature_hours: float, now: datetime) -> Summary:
-    """Go through a campaign's outcomes twice (delays first), holding only sums and clicks.
+    """Go through a campaign's outcomes twice (delays first), holding only sums and clicks; a small one's are
+    held, and read once.
 
     Within a campaign arms compete, whoever wrote their words: a text that a person has edited counts for
     its arm here, though never for the arm's prompt in what is learned from all campaigns.
     """
     clicked: list[Outcomes] = []
+    held: list[Outcomes] = []
     with db.read() as session:
         arms = campaigns.arms(session, campaign_id)
 
@@ -88,11 +91,13 @@ def summarise(db: Database, campaign_id: int, *, mature_hours: float, now: datet
         for outcome in of_arms():
             if outcome.first_click_at is not None:
                 clicked.append(outcome)
+            if len(held) <= _HELD:
+                held.append(outcome)
             yield outcome
 
     tallies = tally(noting(), lambda o: Lot(o.wave, o.segment_id, o.language, o.arm, o.propensity))
     curve = fit_delay(clicked, now, half_life_curve(mature_hours))
-    found = cells(of_arms(), curve, now)
+    found = cells(held if len(held) <= _HELD else of_arms(), curve, now)
     sends = sum(cell.sends for cell in found)
     return Summary(
         tuple(found), tallies, curve, sum(cell.exposure for cell in found) / sends if sends else 0.0
