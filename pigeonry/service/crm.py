@@ -141,7 +141,14 @@ def _drain(
     fresh, duplicate = bench.unseen(news, flaws)
     asked = bench.ask([change for _, change in fresh], ask)
     for raw_id, change in sorted(fresh, key=_by_age):
-        report.effects[bench.apply(raw_id, change, asked)] += 1
+        try:
+            report.effects[bench.apply(raw_id, change, asked)] += 1
+        except PigeonryError:
+            raise
+        except Exception as error:  # a mistake of ours: those behind it do not wait for it
+            log.exception("element %d of body %d is set aside", change.position, raw_id)
+            reason = f"it could not be applied ({type(error).__name__}); it is kept"
+            flaws[raw_id].append(CrmFlaw(change.position, reason))
     report.duplicate += duplicate
     report.ignored += ignored
     _finish(db, flaws, now, report)

@@ -338,3 +338,17 @@ def test_what_cannot_be_read_is_kept_with_its_reason(desk: Desk) -> None:
     assert desk.tell("gone", b"{}").rejected == 1
     with desk.db.read() as session:
         assert all(row.drained_at for row in session.scalars(select(RawEvent)))
+
+
+def test_a_change_that_breaks_our_rules_is_set_aside_and_those_behind_it_go_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_args: object, **_more: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crm, "root", breaks)
+        report = desk.tell("shop", bodies.generic("c1", email="ana@exemplu.ro"))
+    assert (report.applied, report.rejected) == (0, 1)
+    assert "ZeroDivisionError" in report.errors[0].reason
+    assert desk.tell("shop", bodies.generic("c2", email="ion@exemplu.ro")).counts()["created"] == 1
