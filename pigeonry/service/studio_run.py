@@ -247,23 +247,29 @@ class Watch:
         self.looks = 0  # how often the database was asked
 
     def snapshot(self, campaign_id: int) -> Snapshot:
-        """The look of this second. Whoever comes while another looks waits for that one's answer."""
+        """The look of this second. While somebody looks, others get the look before, if there is one: a
+        database that is slow must not hold a thread for each of them."""
         with self._lock:
             shared = self._shared.setdefault(campaign_id, _Shared())
-        with shared.lock:
+        if not shared.lock.acquire(blocking=shared.snapshot is None):
+            assert shared.snapshot is not None
+            return shared.snapshot
+        try:
             began = time.monotonic()
             if shared.snapshot is not None and began < shared.good_until:
                 return shared.snapshot
             self.looks += 1
-            try:
-                shared.snapshot = look(self._db, self._home, campaign_id, now=self._clock())
-            except Exception:
-                with self._lock:
-                    self._shared.pop(campaign_id, None)
-                raise
+            found = look(self._db, self._home, campaign_id, now=self._clock())
             took = time.monotonic() - began
+            shared.snapshot = found
             shared.good_until = time.monotonic() + max(LOOK_SECONDS, took / _SHARE)
-            return shared.snapshot
+            return found
+        except Exception:
+            with self._lock:
+                self._shared.pop(campaign_id, None)
+            raise
+        finally:
+            shared.lock.release()
 
     def stale(self, campaign_id: int) -> None:
         """Somebody changed the campaign: the next one looks again."""
