@@ -376,13 +376,17 @@ class Home:
         path = folder / name
         if not path.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Written aside and linked: whoever comes at the same moment sees all of it or nothing.
+            made = folder / f".{name}.{secrets.token_hex(8)}"
+            handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
             try:
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                os.link(made, path)
             except FileExistsError:
                 pass
-            else:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(secrets.token_bytes(32))
+            finally:
+                made.unlink()
         return path.read_bytes()
 
 

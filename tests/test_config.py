@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pigeonry.config import load_home
+from pigeonry.config import Home, Settings, load_home
 from pigeonry.errors import ConfigError
 
 
@@ -71,3 +72,12 @@ def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) ->
     assert home.secret("links.key") == first
     assert home.secret("other.key") != first
     assert stat.S_IMODE((tmp_path / "secrets" / "links.key").stat().st_mode) == 0o600
+
+
+def test_a_secret_that_many_ask_for_at_once_is_one_and_whole(tmp_path: Path) -> None:
+    home = Home(tmp_path, Settings())
+    for number in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            found = set(pool.map(lambda _, name=f"key{number}": home.secret(name), range(8)))
+        assert [len(secret) for secret in found] == [32]
+    assert not [path for path in (tmp_path / "secrets").iterdir() if path.name.startswith(".")]

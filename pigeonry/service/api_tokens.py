@@ -143,10 +143,11 @@ def begin_once(
     digest = sha256(request).hexdigest()
     with db.write() as session:
         store.forget_answers(session, now - _ANSWERS_KEPT)
-        known = store.answer(session, who.token.id, key)
-        if known is None:
-            store.keep_answer(session, who.token.id, key, Answer(digest, _UNDER_WAY, ""), now)
+        if store.take_key(session, who.token.id, key, Answer(digest, _UNDER_WAY, ""), now):
             return None
+        known = store.answer(session, who.token.id, key)
+    if known is None:  # the first one failed just now
+        raise Refused("try that again", where="Idempotency-Key")
     if known.request_hash != digest:
         raise WrongUse("that key was used for another request", where="Idempotency-Key")
     if known.status == _UNDER_WAY:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 
 from pigeonry.domain.operator import ApiToken, Scope
+from pigeonry.store.bulk import insert_ignoring
 from pigeonry.store.models import ApiAnswer
 from pigeonry.store.models import ApiToken as Row
 from pigeonry.store.session import Session
@@ -71,9 +72,11 @@ def answer(session: Session, token_id: int, key: str) -> Answer | None:
     return None if row is None else Answer(row.request_hash, row.status, row.made)
 
 
-def keep_answer(session: Session, token_id: int, key: str, said: Answer, at: datetime) -> None:
-    session.add(
-        ApiAnswer(
+def take_key(session: Session, token_id: int, key: str, said: Answer, at: datetime) -> bool:
+    """Make the key ours; False when it was taken before, by whichever process."""
+    taken = session.execute(
+        insert_ignoring(session, ApiAnswer)
+        .values(
             api_token_id=token_id,
             key=key,
             request_hash=said.request_hash,
@@ -81,8 +84,9 @@ def keep_answer(session: Session, token_id: int, key: str, said: Answer, at: dat
             made=said.made,
             created_at=at,
         )
+        .returning(ApiAnswer.key)
     )
-    session.flush()
+    return taken.first() is not None
 
 
 def settle_answer(session: Session, token_id: int, key: str, status: int, made: str) -> None:

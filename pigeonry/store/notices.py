@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from pigeonry.domain.message import MessageState
 from pigeonry.domain.notice import News, Notice, NoticeAddress, NoticeKind, NoticeState
 from pigeonry.store import summaries
+from pigeonry.store.bulk import insert_ignoring
 from pigeonry.store.models import Campaign, Lead, Message, Suppression
 from pigeonry.store.models import Notice as Row
 from pigeonry.store.models import NoticeAddress as AddressRow
@@ -54,23 +55,26 @@ def known(session: Session, address_id: int, keys: list[str]) -> set[str]:
 
 
 def add(session: Session, address_id: int, news: Iterable[News], now: datetime) -> int:
-    rows = [
-        Row(
-            address_id=address_id,
-            key=one.key,
-            kind=one.kind.value,
-            at=one.at,
-            facts=dict(one.facts),
-            state=NoticeState.WAITING.value,
-            attempts=0,
-            next_at=now,
-            answer="",
+    """How many were new: another process may have told of them meanwhile."""
+    count = 0
+    for one in news:
+        added = session.execute(
+            insert_ignoring(session, Row)
+            .values(
+                address_id=address_id,
+                key=one.key,
+                kind=one.kind.value,
+                at=one.at,
+                facts=dict(one.facts),
+                state=NoticeState.WAITING.value,
+                attempts=0,
+                next_at=now,
+                answer="",
+            )
+            .returning(Row.id)
         )
-        for one in news
-    ]
-    session.add_all(rows)
-    session.flush()
-    return len(rows)
+        count += added.first() is not None
+    return count
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Notice]:

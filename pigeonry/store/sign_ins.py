@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, update
 
 from pigeonry.domain.operator import SignIn
+from pigeonry.store.bulk import insert_ignoring
 from pigeonry.store.models import SetupLink, Throttle
 from pigeonry.store.models import SignIn as Row
 from pigeonry.store.session import Session
@@ -120,12 +121,11 @@ def failures(session: Session, key: str, since: datetime) -> int:
 
 def add_failure(session: Session, key: str, *, now: datetime, since: datetime) -> None:
     session.execute(delete(Throttle).where(Throttle.since <= since))
-    row = session.get(Throttle, key, populate_existing=True)
-    if row is None:
-        session.add(Throttle(key=key, failures=1, since=now))
-    else:
-        row.failures += 1
-    session.flush()
+    # Two processes may meet at a new key: the second one's row is left out, both are counted.
+    session.execute(insert_ignoring(session, Throttle).values(key=key, failures=0, since=now))
+    session.execute(
+        update(Throttle).where(Throttle.key == key).values(failures=Throttle.failures + 1)
+    )
 
 
 def forget_failures(session: Session, key: str) -> None:
