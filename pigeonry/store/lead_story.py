@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from pigeonry.domain import ConsentState, Lead, SuppressionReason
 from pigeonry.domain.event import EventKind
@@ -250,7 +250,7 @@ def _held_out(session: Session, lead_id: int) -> tuple[HeldOut, ...]:
 def _events(
     session: Session, message_ids: Sequence[int], address_hash: str
 ) -> tuple[EventTold, ...]:
-    his = Event.message_id.in_(message_ids)
+    his: ColumnElement[bool] = Event.message_id.in_(message_ids)
     if address_hash:
         his = or_(his, Event.address_hash == address_hash)
     rows = session.scalars(
