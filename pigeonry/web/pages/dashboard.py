@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 from fastapi import Response
 
 from pigeonry.service import dashboard
-from pigeonry.web.auth import VIEW, Console, Nav, TheVisit
+from pigeonry.web import words
+from pigeonry.web.auth import VIEW, Console, Nav, TheVisit, Visit
 
 router = Console(nav=Nav("/", "dashboard.nav"))
 
 
 @router.page("/", may=VIEW)
 def home(visit: TheVisit) -> Response:
-    return visit.page("dashboard", found=dashboard.dashboard(visit.db, visit.home, now=visit.now))
+    found = dashboard.dashboard(visit.db, visit.home, now=visit.now)
+    return visit.page("dashboard", found=found, finding=partial(_finding, visit))
+
+
+def _finding(visit: Visit, name: str) -> str:
+    """What a check is about, in the visitor's language; its name where there are no words for it."""
+    key = re.sub(r"[^a-z]", "_", name)
+    if f"dashboard.finding.{key}" in words.sentences():
+        return visit.t(f"dashboard.finding.{key}")
+    return name
