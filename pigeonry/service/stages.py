@@ -18,9 +18,8 @@ from pigeonry.domain.brief import Brief
 from pigeonry.domain.clock import Clock, utc_now
 from pigeonry.domain.progress import Progress, silent
 from pigeonry.errors import NotFound, Refused
-from pigeonry.store import acts
+from pigeonry.store import acts, waiting
 from pigeonry.store import campaigns as store
-from pigeonry.store import waiting
 from pigeonry.store.session import Database
 
 

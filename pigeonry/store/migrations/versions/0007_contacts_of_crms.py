@@ -33,7 +33,9 @@ def upgrade() -> None:
             ["lead_id"], ["lead.id"], name=op.f("fk_crm_contact_lead_id_lead"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_crm_contact")),
-        sa.UniqueConstraint("source", "external_hash", name=op.f("uq_crm_contact_source_external_hash")),
+        sa.UniqueConstraint(
+            "source", "external_hash", name=op.f("uq_crm_contact_source_external_hash")
+        ),
     )
     op.create_index("ix_crm_contact_lead_id", "crm_contact", ["lead_id"])
     op.create_index("ix_crm_contact_waiting_since", "crm_contact", ["waiting_since"])
