@@ -17,7 +17,9 @@ router = Console(nav=Nav("/", "dashboard.nav"))
 @router.page("/", may=VIEW)
 def home(visit: TheVisit) -> Response:
     found = dashboard.dashboard(visit.db, visit.home, now=visit.now)
-    return visit.page("dashboard", found=found, finding=partial(_finding, visit))
+    return visit.page(
+        "dashboard", found=found, finding=partial(_finding, visit), job=partial(_job, visit)
+    )
 
 
 def _finding(visit: Visit, name: str) -> str:
@@ -26,3 +28,9 @@ def _finding(visit: Visit, name: str) -> str:
     if f"dashboard.finding.{key}" in words.sentences():
         return visit.t(f"dashboard.finding.{key}")
     return name
+
+
+def _job(visit: Visit, kind: str) -> str:
+    if f"jobs.kinds.{kind}" in words.sentences():
+        return visit.t(f"jobs.kinds.{kind}")
+    return kind

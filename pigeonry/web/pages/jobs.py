@@ -108,7 +108,11 @@ def _next(job: Job) -> tuple[str, str]:
     """(where it goes on, the key of the word for it), "" where nowhere."""
     what, _, number = job.subject.partition(":")
     if not number.isdecimal():
-        return "", ""
+        rooms = {
+            "segments": ("/segments", "jobs.next.segments"),
+            "learn": ("/prompts", "jobs.next.prompts"),
+        }
+        return rooms.get(what, ("", ""))
     done = job.state is JobState.DONE
     if job.kind == "dry-run":
         return (
@@ -122,6 +126,7 @@ def _next(job: Job) -> tuple[str, str]:
         "upload": (f"/upload/{number}", "jobs.next.upload"),
         "import": (f"/imports/{number}", "jobs.next.import"),
         "campaign": (f"/run/{number}", "jobs.next.campaign"),
+        "results": (f"/results/{number}", "jobs.next.results"),
     }
     return paths.get(what, ("", ""))
 

@@ -41,7 +41,7 @@ def count(visit: TheVisit, campaign_id: int) -> Response:
         visit.home,
         "results",
         {"campaign_id": campaign_id},
-        subject=f"results {campaign_id}",
+        subject=f"results:{campaign_id}",
         by=visit.actor,
         now=visit.now,
     )

@@ -108,7 +108,8 @@ def test_segments_show_where_they_lie_and_what_they_share(
     one = visitor.get(f"/segments/{room.world.segments[0]}")
     assert "job: =teacher" in said(one)
     assert "80%" in said(one)
-    assert visitor.post("/segments/refresh").status_code == 303
+    asked = visitor.post("/segments/refresh")
+    assert "Refreshing the segments" in said(visitor.get(asked.headers["location"]))
     assert "being refreshed now" in said(visitor.get("/segments"))
 
 
