@@ -153,6 +153,7 @@ def crm_home(home: Path, hubspot: Portal) -> None:
         "crm_pipe_secret": "crm:of-the-test",
     }.items():
         (home / "secrets" / name).write_text(value)
+        (home / "secrets" / name).chmod(0o600)
 
 
 @pytest.fixture(scope="module")
