@@ -14,7 +14,7 @@ from pigeonry.config import Home
 from pigeonry.domain.event import EventKind
 from pigeonry.domain.job import JobState
 from pigeonry.domain.message import MessageState
-from pigeonry.service import holding
+from pigeonry.service import holding, results_kept
 from pigeonry.service.jobs import KINDS
 from pigeonry.service.learned import Learned, last_learned
 from pigeonry.service.looks import LOOKS, Answer, Problem, brief_problems, home_problems
@@ -146,6 +146,7 @@ def dashboard(db: Database, home: Home, *, now: datetime, patience: float = _PAT
     amiss = home_problems(home, now=now, patience=patience / 10)
     if amiss.value:
         needs.append(Attention(Need.SETUP, len(amiss.value), problems=amiss.value))
+    LOOKS.ask("results", None, results_kept.warm, patience=0)
     order = list(Need)
     return Dashboard(
         needs=tuple(sorted(needs, key=lambda need: order.index(need.need))),

@@ -5,6 +5,7 @@ One source for every reader: the numbers are those of `results.campaign_results`
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,6 +98,13 @@ def keep_late_results(db: Database, home: Home, *, now: datetime) -> int:
     for number in late:
         keep_results(db, home, number, now=now)
     return len(late)
+
+
+def warm() -> None:
+    """Load what results need, half a second that the first to ask for any would wait."""
+    for name in ("numpy.random", "scipy.special"):
+        importlib.import_module(name)
+    _adapter()
 
 
 @dataclass(frozen=True, slots=True)
