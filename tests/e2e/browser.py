@@ -99,6 +99,7 @@ class Looker:
     page: Page
     base: str
     shots: Path
+    prefix: str = ""  # of the pictures' names
     scheme: str = "light"
     wrong: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # kinds of pages that were looked at
@@ -111,6 +112,7 @@ class Looker:
     def look(self, name: str) -> None:
         """Pictures at both widths; nothing may stick out on a phone, and axe may find nothing."""
         self.seen.append(kind(urlsplit(self.page.url).path))
+        name = self.prefix + name
         for frame in self.page.locator("iframe").all():  # lazy ones load when they are seen
             frame.scroll_into_view_if_needed()
             frame.content_frame.locator("body > *").first.wait_for(state="attached")
@@ -125,13 +127,13 @@ class Looker:
             self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         self._axe(name)
 
-    def walk(self, prefix: str, *, start: str = "/", most: int = 80) -> None:
+    def walk(self, *, start: str = "/", most: int = 80) -> None:
         """One page of each kind that the links lead to, breadth first."""
         waiting, known = [start], {kind(start)}
         while waiting and len(known) <= most:
             path = waiting.pop(0)
             self.visit(path)
-            self.look(prefix + (kind(path).strip("/").replace("/", "-") or "first"))
+            self.look(kind(path).strip("/").replace("/", "-") or "first")
             for link in self.page.eval_on_selector_all(
                 "a[href]", "found => found.map(a => a.href)"
             ):
@@ -177,7 +179,7 @@ def window(
     """A fresh window whose owner reads `language`: ro-RO or en-GB."""
     context = browser.new_context(locale=language, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE)
-    looker = Looker(context.new_page(), base, shots, scheme)
+    looker = Looker(context.new_page(), base, shots, f"{language[:2]}-", scheme)
 
     def console(message: ConsoleMessage) -> None:
         refused = "Failed to load resource" in message.text  # a form that was shown again says 400
