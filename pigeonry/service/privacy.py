@@ -10,7 +10,7 @@ from pathlib import Path
 from pigeonry.config import Home
 from pigeonry.domain.address import address_hash
 from pigeonry.domain.progress import Progress, silent
-from pigeonry.service import erased_files, late
+from pigeonry.service import erased_files, late, uploads
 from pigeonry.store import erasing, retention
 from pigeonry.store.retention import Kind
 from pigeonry.store.session import Database
@@ -18,6 +18,7 @@ from pigeonry.store.session import Database
 _BATCH = 2000  # rows in one transaction
 _LATE = "late reports about erased people"
 _MAILS, _ERRORS, _LEADS = "mail files", "error files of imports", "leads that never confirmed"
+_UPLOADS = "uploaded lists that nobody imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def retain(
     gone[_LATE] = _strike_late(db, home, dry_run=dry_run)
     gone[_MAILS] = _remove(_old_mails(db, home, now - timedelta(days=days[_MAILS])), dry_run)
     gone[_ERRORS] = _remove(_old_errors(home, now - timedelta(days=days[_ERRORS])), dry_run)
+    gone[_UPLOADS] = uploads.sweep(db, home, now=now, dry_run=dry_run)
     return Retained(gone, days, dry_run)
 
 
@@ -70,6 +72,7 @@ def days_of(home: Home) -> dict[str, int]:
         _LATE: 0,
         _MAILS: settings.mails_days,
         _ERRORS: settings.raw_days,
+        _UPLOADS: settings.uploads_days,
     }
 
 

@@ -169,23 +169,31 @@ def discard(db: Database, home: Home, upload_id: int, *, by: str, now: datetime)
     )
 
 
-def sweep(db: Database, home: Home, *, now: datetime) -> int:
-    """Delete files that are too old, and what broken-off uploads left; returns how many files went."""
+def sweep(db: Database, home: Home, *, now: datetime, dry_run: bool = False) -> int:
+    """Delete lists that are too old, what broken-off uploads left, and old logs of jobs; returns how many
+    files go."""
     count = 0
     days = timedelta(days=home.settings.privacy.uploads_days)
     with db.read() as session:
         kept = uploads.with_file(session)
         busy = {job.subject for job in jobs.unfinished(session, (DRY_RUN, IMPORT))}
     for upload in kept:
-        missing = not file_of(home, upload).exists()
+        there = file_of(home, upload).exists()
         old = upload.created_at < now - days and f"upload:{upload.id}" not in busy
-        if missing or old:
-            count += _delete(db, home, upload, now)
+        if old or not there:
+            count += there
+            if not dry_run:
+                _delete(db, home, upload, now)
     known = {upload.stored for upload in kept}
-    for path in folder(home).iterdir():
-        if path.stem not in known and _older(path, now - _UNFINISHED):
-            path.unlink(missing_ok=True)
-            count += 1
+    stray = [path for path in folder(home).iterdir() if path.stem not in known]
+    logs = list((home.path / "jobs").glob("*.log"))
+    kept_logs = timedelta(days=home.settings.privacy.raw_days)
+    for paths, age in ((stray, _UNFINISHED), (logs, kept_logs)):
+        for path in paths:
+            if _older(path, now - age):
+                count += 1
+                if not dry_run:
+                    path.unlink(missing_ok=True)
     return count
 
 
@@ -207,14 +215,11 @@ def called(path: Path, name: str) -> Iterator[None]:
         ) from error
 
 
-def _delete(db: Database, home: Home, upload: Upload, now: datetime) -> int:
-    count = 0
+def _delete(db: Database, home: Home, upload: Upload, now: datetime) -> None:
     for path in (file_of(home, upload), report_of(home, upload)):
-        count += path.exists()
         path.unlink(missing_ok=True)
     with db.write() as session:
         uploads.gone(session, upload.id, now)
-    return count
 
 
 def _refuse_packed(path: Path) -> None:

@@ -93,6 +93,7 @@ EXPECTED = {
     "late reports about erased people": 0,
     "mail files": 1,
     "error files of imports": 1,
+    "uploaded lists that nobody imported": 0,
 }
 
 
