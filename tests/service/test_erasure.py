@@ -30,6 +30,7 @@ from pigeonry.store.models import (
     CrmRefusal,
     DeclinedTopic,
     Event,
+    ImportChange,
     ImportRun,
     Job,
     Lead,
@@ -207,6 +208,10 @@ def _fill_tables(db: Database, world: World, lead_id: int, digest: str) -> None:
             CheckResult(
                 variant_id=world.variant_id, check="x", field="y", passed=False, detail=said
             )
+        )
+        run_id = session.scalars(select(ImportRun.id)).first()
+        session.add(
+            ImportChange(import_run_id=run_id, lead_id=lead_id, changes={"city": ["", said]})
         )
         session.add(
             ImportRun(
