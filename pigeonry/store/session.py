@@ -11,7 +11,13 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    PendingRollbackError,
+)
 from sqlalchemy.orm import Session, sessionmaker
 
 from pigeonry.errors import ConfigError, OutsideFailure
@@ -19,6 +25,8 @@ from pigeonry.errors import ConfigError, OutsideFailure
 __all__ = ["Database", "Session", "shown"]
 
 _BUSY_MS = 30_000  # how long a SQLite writer waits for another
+_AWAY = (OperationalError, InterfaceError, PendingRollbackError)
+_CONNECTION_WENT = "8s2b"  # SQLAlchemy's code for what is asked after a connection was cut
 
 
 class Database:
@@ -49,18 +57,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._reads() as session:
-            try:
-                yield session
-            except OperationalError as error:
-                raise _outside(error) from error
+        session = self._reads()
+        try:
+            yield session
+        except _AWAY as error:
+            raise _outside(error) from error
+        finally:
+            _close(session)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         try:
             with self._turn, self._writes.begin() as session:
                 yield session
-        except OperationalError as error:
+        except _AWAY as error:
             raise _outside(error) from error
 
     def queue_writers(self) -> None:
@@ -101,8 +111,21 @@ class _InTurn(AbstractContextManager[None]):
                 self._held = False
 
 
-def _outside(error: DBAPIError) -> OutsideFailure:
-    cause = str(error.orig)
+def _close(session: Session) -> None:
+    """End a read. A connection that was cut meanwhile takes nothing back that was read."""
+    try:
+        session.close()
+    except DBAPIError:
+        session.invalidate()
+
+
+def _outside(error: DBAPIError | PendingRollbackError) -> OutsideFailure:
+    if isinstance(error, PendingRollbackError):
+        if error.code != _CONNECTION_WENT:
+            raise error  # a mistake of ours: an error was caught inside the transaction
+        cause = "the connection was cut"
+    else:
+        cause = str(error.orig)
     if "disk is full" in cause or "No space left" in cause:
         fix = "make room on the disk and run the same command again: finished work is kept"
     elif "locked" in cause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy.exc import StatementError
 
 from pigeonry.errors import ConfigError, OutsideFailure
 from pigeonry.store.models import Job
-from pigeonry.store.session import Database, shown
+from pigeonry.store.session import Database, Session, shown
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -88,3 +89,34 @@ def test_an_error_never_shows_what_was_to_be_stored(any_database: Database) -> N
             text("INSERT INTO nowhere (email) VALUES (:email)"), {"email": "ana@example.com"}
         )
     assert "ana@example.com" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "moment", ["at a statement", "at the commit", "after a mistake", "at the close"]
+)
+def test_a_cut_connection_is_a_failure_outside_at_any_moment(
+    any_database: Database, moment: str
+) -> None:
+    if any_database.dialect != "postgresql":
+        pytest.skip("SQLite has no connection that another could cut")
+
+    def cut(session: Session) -> None:
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+        with any_database.engine.begin() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+    if moment == "at the close":  # all that was asked was answered
+        with any_database.read() as session:
+            cut(session)
+        return
+    with pytest.raises(OutsideFailure), any_database.write() as session:
+        session.add(job("a"))
+        session.flush()
+        cut(session)
+        if moment == "at a statement":
+            session.execute(text("SELECT 1"))
+        if moment == "after a mistake":
+            with suppress(Exception):
+                session.execute(text("SELECT 1"))
+            session.execute(text("SELECT 1"))
+    assert kinds(any_database) == []
