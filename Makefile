@@ -21,7 +21,7 @@ run: .venv/.installed ## Run the main job on example leads: import, write, send 
 
 test: .venv/.installed ## Run every test, and hold the packages to their import direction.
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: .venv/.installed ## Lint, types, import direction, schema, and docs that must not drift.
 	@$(BIN)/ruff check .

@@ -8,32 +8,40 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from pigeonry.config import Home, load_home
 from pigeonry.store import migrate
 from pigeonry.store.session import Database
 
-PREFECT = {"demo", "served", "prefect_server"}  # fixtures that start a Prefect server
+STARTS_PREFECT = ("tests/flows/", "tests/e2e/test_prefect.py", "tests/e2e/test_demo")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class ByFile(LoadScopeScheduling):
+    """A file's tests share a worker, because they share fixtures; all about Prefect shares one, because two
+    servers at once miss their time limits on two cores. (xdist's own groups do nothing under pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "prefect" if file.startswith(STARTS_PREFECT) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A file's tests share a worker, because they share fixtures; all about Prefect shares one, because
-    two servers at once miss their time limits on two cores. What takes long comes first, so that no
-    worker is left alone with it in the end."""
-    groups = {
-        item: "prefect"
-        if PREFECT & set(getattr(item, "fixturenames", ()))
-        else item.nodeid.split("::")[0]
-        for item in items
-    }
-    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What takes long comes first, so that no worker is left alone with it in the end."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (groups[item] != "prefect", groups[item] not in slow))
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(
+            key=lambda item: (
+                not item.nodeid.startswith(STARTS_PREFECT), item.path not in slow
+            )
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -85,5 +85,6 @@ def test_each_setting_that_names_a_host_has_its_door() -> None:
         if "host" in key or "url" in key or "endpoint" in key
     }
     opened = {"smtp.host", "sendgrid.host", "inbound.imap_host", "database.url"}
-    ours = {"links.base_url", "tracking.base_url", "web.host", "prefect.host"}  # others come to us
+    # Others come to these.
+    ours = {"links.base_url", "tracking.base_url", "web.host", "web.console_url", "prefect.host"}
     assert hosts == opened | ours

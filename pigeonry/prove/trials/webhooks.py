@@ -37,7 +37,7 @@ def _one(setting: Setting, database: str) -> Outcome:
         tempfile.TemporaryDirectory(prefix="prove-") as name,
         database_url(database, Path(name)) as url,
     ):
-        home = make_home(Path(name) / "home", channel="sendgrid", url=url, port=0, limits=Limits())
+        home = make_home(Path(name) / "home", channel="sendgrid", url=url, port=9, limits=Limits())
         signer = expect_signed(home)
         store = init(home)
         made = corpus(events, lot)
