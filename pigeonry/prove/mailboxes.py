@@ -1,7 +1,10 @@
 """SIMULATED mailboxes: who opens and clicks in each, and when, every happening labelled a person's or a machine's.
 
 How they behave is invented here, from what vendors and postmasters write about their scanners and proxies, and
-without a look at the weights by which we judge. Nothing that is measured on it says how real mailboxes fare.
+without a look at the weights by which we judge. Its score was seen once, though: while prefetching proxies that are
+declared still came with browsers' names, 0.81 of the machine opens were found. They now come as the bare "Mozilla/5.0"
+that nine in ten of them use here, and no source says that share. Nothing that is measured on it says how real mailboxes
+fare.
 """
 
 from __future__ import annotations
