@@ -31,7 +31,7 @@ check: .venv/.installed ## Lint, types, import direction, schema, and docs that 
 	@$(BIN)/python -m scripts.schema
 	@$(BIN)/python -m scripts.docs --check
 
-serve: .venv/.installed ## Run the Prefect server and a worker until Ctrl-C.
+serve: .venv/.installed ## Run the console, the Prefect server and a worker until Ctrl-C.
 	@$(BIN)/pigeonry serve
 
 docs: .venv/.installed ## Write the generated docs again: command reference, pigeonry.toml.example.
